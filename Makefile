@@ -187,6 +187,7 @@ emulator: build ## every shipped AMD code object, executed on the CPU over all o
 	set -e; for t in $(EMULATED); do \
 	  bin/hipengine conform --device emu:$$t --match '^(Ops|Quant)/'; done
 	HIPENGINE_TEST_TARGETS=$(subst $(space),$(comma),$(EMULATED_TESTS)) $(GO) test ./ops_hip/... ./tensor/quant
+	HIPENGINE_TEST_TARGETS=$(subst $(space),$(comma),$(EMULATED_TESTS)) $(GO) test -timeout 60m -run '^TestEmulator' ./ops/place
 	$(GO) test -run '^TestLimits' ./internal/roofline
 	set -e; for t in gfx1100 gfx1201; do \
 	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; \
