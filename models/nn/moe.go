@@ -6,15 +6,16 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// MoE is a mixture of experts: a router picks Used of Experts gated feed-forward networks for each token and adds
-// their outputs with weights; a shared expert, if there is one, serves every token. Experts and router may have
-// biases, and exp_probs_b.bias, where present, joins the choice but not the weights. Files may fuse the experts'
-// gate and up matrices, in that order, into ffn_gate_up_exps, or hold each expert's matrices as tensors of their
-// own (ffn_gate.0, ffn_gate.1, ...).
+// MoE is a mixture of experts: a router picks Used of Experts feed-forward networks for each token, gated ones unless
+// Plain says otherwise, and adds their outputs with weights; a shared expert, if there is one, serves every token.
+// Experts and router may have biases, and exp_probs_b.bias, where present, joins the choice but not the weights. Files
+// may fuse the experts' gate and up matrices, in that order, into ffn_gate_up_exps, or hold each expert's matrices as
+// tensors of their own (ffn_gate.0, ffn_gate.1, ...).
 type MoE struct {
 	Embd, FF      int
 	Experts, Used int
 	Act           Activation // nil: ops.SwiGLU
+	Plain         Unary      // of experts without a gate, in place of Act; nil: they have one
 	InTurn        bool       // rows of gate and up alternate in ffn_gate_up_exps
 
 	Gating ops.Gating
@@ -40,7 +41,16 @@ type moePart struct {
 	whole *MoE
 }
 
-func (m *MoE) shared() *MLP { return &MLP{Embd: m.Embd, FF: m.Shared, Act: m.Act, Suffix: "_shexp"} }
+// shared is the shared expert.
+func (m *MoE) shared() interface {
+	FFN
+	kind() string
+} {
+	if m.Plain != nil {
+		return &FeedForward{Embd: m.Embd, FF: m.Shared, Act: m.Plain, Suffix: "_shexp"}
+	}
+	return &MLP{Embd: m.Embd, FF: m.Shared, Act: m.Act, Suffix: "_shexp"}
+}
 
 // Specs adds router, experts and shared expert.
 func (m *MoE) Specs(s *Specs) {
@@ -67,7 +77,11 @@ func (m *MoE) Specs(s *Specs) {
 	rows := models.Split{Axis: 1, Segments: columns}
 	gate := models.WeightSpec{Name: "ffn_gate_exps", Shape: in, Part: fused(0), Stack: "ffn_gate.%d", Split: rows}
 	up := models.WeightSpec{Name: "ffn_up_exps", Shape: in, Part: fused(1), Stack: "ffn_up.%d", Split: rows}
-	s.linear(gate, false)
+	if m.Plain == nil {
+		s.linear(gate, false)
+	} else {
+		up.Part = models.Part{}
+	}
 	s.linear(up, false)
 	s.linear(models.WeightSpec{Name: "ffn_down_exps", Shape: out, Stack: "ffn_down.%d",
 		Split: models.Split{Axis: 2, Segments: columns}}, false)
@@ -160,6 +174,9 @@ func (m *MoE) each(g *ops.Graph, w models.Weights, row ops.Value, suffix string,
 	some, all ops.Value) ops.Value {
 	linear := func(name string, x ops.Value) ops.Value {
 		return experts(g, w, name+"_"+suffix, x, mul, some, all)
+	}
+	if m.Plain != nil {
+		return linear("ffn_down", m.Plain(g, linear("ffn_up", row)))
 	}
 	return linear("ffn_down", activate(g, m.Act, linear("ffn_gate", row), linear("ffn_up", row)))
 }

@@ -27,6 +27,11 @@ func (d *Decoder) CacheExperts(slots int) (models.Model, error) {
 		if f, ok := b.FFN.(CachedFFN); ok {
 			out.Blocks[i].FFN, found = f.WithSlots(slots), true
 		}
+		if alone, ok := b.Mixer.(Alone); ok {
+			if f, ok := alone.FFN.(CachedFFN); ok {
+				out.Blocks[i].Mixer, found = Alone{f.WithSlots(slots)}, true
+			}
+		}
 	}
 	if !found {
 		return nil, fmt.Errorf("nn: %s has no layers of experts", d.Arch)
