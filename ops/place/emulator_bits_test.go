@@ -3,10 +3,12 @@ package place_test
 import (
 	"math"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/hipengine/hipengine/conformance"
 	"github.com/hipengine/hipengine/engine/runner"
 	"github.com/hipengine/hipengine/internal/tiny"
 	"github.com/hipengine/hipengine/models"
@@ -55,6 +57,25 @@ func TestEmulatorBits(t *testing.T) {
 					}
 				}
 			}
+		})
+	}
+}
+
+// TestEmulatorRanks runs tiny models that are split over two ranks, within the bounds of one device.
+func TestEmulatorRanks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves the emulator out; make long runs it")
+	}
+	archs := "(qwen35moe|gemma3)"
+	if os.Getenv("HIPENGINE_TEST_TARGETS") != "" {
+		archs = ".*"
+	}
+	for _, names := range emulatorPairs {
+		t.Run(names, func(t *testing.T) {
+			t.Parallel()
+			conformance.TestDevice(t, func(tb testing.TB) ops.Device {
+				return openParts(tb, place.ByRank, strings.Split(names, ",")...)
+			}, conformance.Options{NoSkip: true, Match: regexp.MustCompile("^Model/" + archs + "/ranks=2$")})
 		})
 	}
 }
