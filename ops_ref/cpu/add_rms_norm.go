@@ -22,10 +22,15 @@ func bindAddRMSNorm(b *Binding) Task {
 		eps: float64(b.Call.Attrs.(ops.NormAttrs).Eps)}
 }
 
+// extent returns the rows, and those of a unit.
+func (t *addNormTask) extent() (n, grain int) {
+	return len(t.x) / len(t.weight), max(1, elementGrain/len(t.weight))
+}
+
 // Run computes the worker's rows.
 func (t *addNormTask) Run(w *par.Worker) error {
 	n := len(t.weight)
-	lo, hi := evenly(w, len(t.x)/n, max(1, elementGrain/n))
+	lo, hi := part(w, t)
 	for i := lo; i < hi; i++ {
 		sum := t.sum[i*n:][:n]
 		simd.Add.Apply(sum, t.x[i*n:][:n], t.y[i*n:][:n], 0, 0)

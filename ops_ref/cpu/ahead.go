@@ -67,11 +67,25 @@ func (p *plan) order() {
 	first := 0 // of those that run together
 	for i := 1; i < len(p.tasks); i++ {
 		t := &p.tasks[i-1]
-		t.open = p.apart(first, i)
+		t.open = p.alone(first, i) || p.apart(first, i)
 		if !t.open {
 			first = i
 		}
 	}
+}
+
+// alone reports whether worker 0 alone runs the tasks from first to i, so that it need not wait for itself.
+func (p *plan) alone(first, i int) bool {
+	for _, t := range p.tasks[first : i+1] {
+		d, ok := t.Task.(divided)
+		if !ok {
+			return false
+		}
+		if n, grain := d.extent(); n > grain {
+			return false
+		}
+	}
+	return true
 }
 
 // apart reports whether task i need wait for none of those from first on.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hipengine/hipengine/ops"
+	opsref "github.com/hipengine/hipengine/ops_ref"
 	"github.com/hipengine/hipengine/ops_ref/internal/cast"
 	"github.com/hipengine/hipengine/ops_ref/internal/par"
 	"github.com/hipengine/hipengine/ops_ref/internal/simd"
@@ -164,5 +165,71 @@ func TestOpenTasksKeepBits(t *testing.T) {
 		}
 		p.Close()
 		dev.Close()
+	}
+}
+
+// TestTasksOfOneWorker checks that small tasks that one worker runs anyhow follow one another without a wait, though
+// each reads what the one before wrote, and that larger ones wait; both give the numbers of the reference.
+func TestTasksOfOneWorker(t *testing.T) {
+	const n = 256
+	for _, tokens := range []int{1, 64} {
+		g := &ops.Graph{}
+		x := g.Input("x", tensor.F32, tokens, n)
+		y := ops.Add(g, x, x)
+		z := ops.Mul(g, y, x)
+		dev, ref := New(Options{Threads: 3}), opsref.New(opsref.Options{})
+		in := make([]float32, tokens*n)
+		for i := range in {
+			in[i] = float32(i%31) / 8
+		}
+		var got [2][]float32
+		for i, d := range []ops.Device{dev, ref} {
+			p, err := d.Compile(g, nil, z)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mine, ok := p.(*plan); ok && mine.tasks[0].open != (tokens == 1) {
+				t.Errorf("%d tokens: the second task waits: %v", tokens, !mine.tasks[0].open)
+			}
+			s, _ := d.Stream()
+			to, _ := p.Input("x")
+			got[i] = make([]float32, tokens*n)
+			for _, err := range []error{s.Upload(to, cast.AsBytes(in)), s.Run(p), s.Run(p),
+				s.Download(cast.AsBytes(got[i]), p.Output(0))} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.Close()
+		}
+		if !slices.Equal(got[0], got[1]) {
+			t.Errorf("%d tokens: the results differ from the reference's", tokens)
+		}
+		dev.Close()
+		ref.Close()
+	}
+}
+
+// TestEvenly checks that parts cover each index once, in whole units, and that worker 0 has a single one.
+func TestEvenly(t *testing.T) {
+	for _, threads := range []int{1, 2, 5} {
+		p := par.New(threads)
+		for _, n := range []int{0, 1, 5, 6, 7, 100} {
+			ends := make([][2]int, threads)
+			if err := p.Run(func(w *par.Worker) { ends[w.ID][0], ends[w.ID][1] = evenly(w, n, 6) }); err != nil {
+				t.Fatal(err)
+			}
+			next := 0
+			for id, e := range ends {
+				if e[0] != next || e[1] < e[0] || e[1] != n && e[1]%6 != 0 {
+					t.Errorf("%d threads: worker %d has %d to %d of %d, behind %d", threads, id, e[0], e[1], n, next)
+				}
+				next = e[1]
+			}
+			if next != n || n <= 6 && ends[0][1] != n {
+				t.Errorf("%d threads: parts of %d are %v", threads, n, ends)
+			}
+		}
+		p.Close()
 	}
 }

@@ -94,9 +94,12 @@ func bindBinary(f simd.Binary) Bind {
 	}
 }
 
+// extent returns the elements, and those of a unit.
+func (t *binaryTask) extent() (n, grain int) { return len(t.out), elementGrain }
+
 // Run computes the worker's part.
 func (t *binaryTask) Run(w *par.Worker) error {
-	lo, hi := evenly(w, len(t.out), elementGrain)
+	lo, hi := part(w, t)
 	for lo < hi {
 		y := lo % len(t.y)
 		end := min(lo+elementGrain, hi, lo+len(t.y)-y)

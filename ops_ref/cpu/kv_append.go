@@ -43,10 +43,15 @@ func (b *Binding) paged(cache opsref.View[float32], i int) *index.Paged {
 	}).(*index.Paged)
 }
 
+// extent returns the heads of all tokens, and those of a unit.
+func (t *kvAppendTask) extent() (n, grain int) {
+	return len(t.at.Pos) * t.heads, max(1, elementGrain/t.cache.Shape.Last())
+}
+
 // Run stores the worker's tokens.
 func (t *kvAppendTask) Run(w *par.Worker) error {
 	n, size := t.cache.Shape.Last(), t.cache.RowBytes()
-	lo, hi := evenly(w, len(t.at.Pos)*t.heads, max(1, elementGrain/n))
+	lo, hi := part(w, t)
 	for i := lo; i < hi; i++ {
 		token, head := i/t.heads, i%t.heads
 		if t.at.Seq[token] < 0 {

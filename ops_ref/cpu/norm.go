@@ -37,10 +37,15 @@ func bindNorm(b *Binding) Task {
 	return t
 }
 
+// extent returns the rows, and those of a unit.
+func (t *normTask) extent() (n, grain int) {
+	return t.x.Shape.Rows(), max(1, elementGrain/t.x.Shape.Last())
+}
+
 // Run normalizes the worker's rows.
 func (t *normTask) Run(w *par.Worker) error {
 	n := t.x.Shape.Last()
-	lo, hi := evenly(w, t.x.Shape.Rows(), max(1, elementGrain/n))
+	lo, hi := part(w, t)
 	for i := lo; i < hi; i++ {
 		x, y := t.x.F[i*n:][:n], t.out.F[i*n:][:n]
 		if t.weight == nil {

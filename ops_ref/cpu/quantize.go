@@ -15,8 +15,14 @@ type quantizeTask struct {
 	to     *activations
 }
 
-// Run takes tokens.
+// extent returns the tokens, of which each is a unit.
+func (t *quantizeTask) extent() (n, grain int) { return t.x.Shape.Rows(), 1 }
+
+// Run takes tokens. A single one is worker 0's.
 func (t *quantizeTask) Run(w *par.Worker) error {
+	if t.x.Shape.Rows() == 1 && w.ID != 0 {
+		return nil
+	}
 	size := t.format.ActBytes(t.x.Shape.Last())
 	for {
 		lo, _, ok := t.next.Take(1, t.x.Shape.Rows())

@@ -22,7 +22,7 @@ func bindRMSNormRoPE(b *Binding) Task {
 
 // Run computes the worker's heads.
 func (t *normRopeTask) Run(w *par.Worker) error {
-	lo, hi := t.part(w)
+	lo, hi := part(w, t)
 	for i := lo; i < hi; i++ {
 		x, y := t.x[i*t.dim:][:t.dim], t.out[i*t.dim:][:t.dim]
 		simd.ScaleMul.Apply(y, x, t.weight, rmsScale(x, t.eps), 0)

@@ -78,16 +78,16 @@ func newRope(b *Binding, i int, a ops.RoPEAttrs) ropeTask {
 
 // Run rotates the worker's heads.
 func (t *ropeTask) Run(w *par.Worker) error {
-	lo, hi := t.part(w)
+	lo, hi := part(w, t)
 	for i := lo; i < hi; i++ {
 		t.head(i, t.x[i*t.dim:][:t.dim])
 	}
 	return nil
 }
 
-// part returns the worker's heads, counted over all tokens.
-func (t *ropeTask) part(w *par.Worker) (lo, hi int) {
-	return evenly(w, len(t.angles.pos)*t.heads, max(1, elementGrain/t.dim))
+// extent returns the heads of all tokens, and those of a unit.
+func (t *ropeTask) extent() (n, grain int) {
+	return len(t.angles.pos) * t.heads, max(1, elementGrain/t.dim)
 }
 
 // head rotates from, which may be where the result goes, to head i.

@@ -54,10 +54,23 @@ type fixed struct{}
 // Reset does nothing.
 func (fixed) Reset() {}
 
-// evenly returns the part of n indexes that is w's, in units of grain, so that little work stays on few workers.
+// A divided task computes units of its indexes, whose number and the indexes of a unit extent returns. A single unit is
+// worker 0's. Its Run returns no error, and waits for no other worker.
+type divided interface {
+	extent() (n, grain int)
+}
+
+// part returns the part of t that is w's.
+func part(w *par.Worker, t divided) (lo, hi int) {
+	n, grain := t.extent()
+	return evenly(w, n, grain)
+}
+
+// evenly returns the part of n indexes that is w's, in units of grain, so that little work stays on few workers, and
+// that of a single unit on worker 0.
 func evenly(w *par.Worker, n, grain int) (lo, hi int) {
-	units := (n + grain - 1) / grain
-	lo = units * w.ID / w.Threads() * grain
-	hi = units * (w.ID + 1) / w.Threads() * grain
+	units, threads := (n+grain-1)/grain, w.Threads()
+	lo = (units*w.ID + threads - 1) / threads * grain
+	hi = (units*(w.ID+1) + threads - 1) / threads * grain
 	return min(lo, n), min(hi, n)
 }
