@@ -21,7 +21,7 @@ import (
 // emulatorPairs are what tiny models are split over: emulated GPUs of one kind and of two, and one beside the CPU.
 var emulatorPairs = []string{"emu:gfx1100,emu:gfx1100", "emu:gfx1100,emu:gfx1201", "emu:gfx1100,cpu"}
 
-// emulatorShort are the models of make long; HIPENGINE_TEST_TARGETS, which make emulator sets, is for all.
+// emulatorShort are the models of make long; make emulator-pairs sets HIPENGINE_TEST_MODELS, for all.
 var emulatorShort = []string{"qwen35moe", "gemma4", "deepseek2", "granitehybrid"}
 
 // TestEmulatorBits runs tiny models of all architectures, the layers of which are on two devices by turns, and between GPUs
@@ -35,7 +35,7 @@ func TestEmulatorBits(t *testing.T) {
 	for _, arch := range tiny.Archs {
 		t.Run(arch, func(t *testing.T) {
 			if !emulated(arch) {
-				t.Skip("SKIPPED: make emulator runs it")
+				t.Skip("SKIPPED: make emulator-pairs runs it")
 			}
 			t.Parallel()
 			for _, names := range emulatorPairs {
@@ -67,7 +67,7 @@ func TestEmulatorRanks(t *testing.T) {
 		t.Skip("SKIPPED: -short leaves the emulator out; make long runs it")
 	}
 	archs := "(qwen35moe|gemma3)"
-	if os.Getenv("HIPENGINE_TEST_TARGETS") != "" {
+	if os.Getenv("HIPENGINE_TEST_MODELS") != "" {
 		archs = ".*"
 	}
 	for _, names := range emulatorPairs {
@@ -82,7 +82,7 @@ func TestEmulatorRanks(t *testing.T) {
 
 // emulated reports whether a model is to run on the emulator now.
 func emulated(arch string) bool {
-	return os.Getenv("HIPENGINE_TEST_TARGETS") != "" || slices.Contains(emulatorShort, arch)
+	return os.Getenv("HIPENGINE_TEST_MODELS") != "" || slices.Contains(emulatorShort, arch)
 }
 
 // layersOf returns the number of layers of a tiny model.

@@ -14,7 +14,7 @@ import (
 // TestEmulator runs tiny models on emulated GPUs of two targets, and on one beside the CPU, which copy through the host.
 func TestEmulator(t *testing.T) {
 	if testing.Short() {
-		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+		t.Skip("SKIPPED: -short leaves the emulator out; make long runs it")
 	}
 	for _, names := range emulatorPairs {
 		t.Run(names, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // activations to 8 bits, logits that are no further from those of the GPU alone.
 func TestEmulatorExpertSlots(t *testing.T) {
 	if testing.Short() {
-		t.Skip("SKIPPED: -short leaves the emulator out; make emulator runs it")
+		t.Skip("SKIPPED: -short leaves the emulator out; make long runs it")
 	}
 	for _, c := range []struct {
 		name, arch, experts string
