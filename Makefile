@@ -192,6 +192,10 @@ emulator: build ## every shipped AMD code object, executed on the CPU over all o
 	  HIPENGINE_EMU_CHECKS=all bin/hipengine conform --device emu:$$t --match '^(Ops|Graph)/'; \
 	  bin/hipengine conform --device emu:$$t --match '^Model/(qwen3|gemma3|qwen35moe)/invariant$$'; done
 
+.PHONY: emulator-pairs
+emulator-pairs: ## tiny models of all architectures, split over two emulated GPUs, or over one and the CPU
+	HIPENGINE_TEST_MODELS=all $(GO) test -count=1 -timeout 60m -run '^TestEmulator' -v ./ops/place
+
 # The checks of the suite that run on the fake, by name. Models take most of the time.
 KFD_MATCH ?= .
 

@@ -64,6 +64,9 @@ func (h *Host) Fit(ctx context.Context, f *File, o Options, memory int64) (Fit, 
 	if arch, err = o.divided(c, arch, f); err != nil {
 		return Fit{}, err
 	}
+	if arch, err = o.cached(c, arch, f); err != nil {
+		return Fit{}, err
+	}
 	length := o.Context
 	if length == 0 {
 		length = min(arch.Params().Context, MaxContext)

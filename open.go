@@ -68,6 +68,9 @@ func (h *Host) openModel(ctx context.Context, name string, o Options) (_ *Model,
 	if arch, err = o.divided(m.on, arch, f); err != nil {
 		return nil, err
 	}
+	if arch, err = o.cached(m.on, arch, f); err != nil {
+		return nil, err
+	}
 	if err := m.load(ctx, arch, f, o, kv); err != nil {
 		return nil, err
 	}
@@ -93,6 +96,9 @@ func (h *Host) Check(ctx context.Context, f *File, o Options) error {
 	if arch, err = o.divided(m.on, arch, f); err != nil {
 		return err
 	}
+	if arch, err = o.cached(m.on, arch, f); err != nil {
+		return err
+	}
 	_, plan, err := m.planner(ctx, arch, f, o, kv)
 	if err != nil {
 		return err
@@ -106,9 +112,11 @@ func (m *Model) compute(ctx context.Context, o Options, tested bool) (err error)
 		return err
 	}
 	m.dev = m.on.parts[0]
-	if len(m.on.parts) == 1 && (o.Split != "" || o.Layers != "" || o.Experts != "") {
-		m.on.done()
-		return o.splitNeeds()
+	if len(m.on.parts) == 1 {
+		if err := o.splitNeeds(); err != nil {
+			m.on.done()
+			return err
+		}
 	}
 	return nil
 }

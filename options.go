@@ -41,6 +41,11 @@ type Options struct {
 	// with their layers, or to auto.
 	Experts string
 
+	// ExpertCache is the memory, in bytes, for copies of experts on the other devices, where Experts is cpu: of the
+	// experts of each layer those that tokens chose most of late. They are run there, next to the rest on the CPU. Text
+	// differs from that without by what the devices round differently, and may depend on what was chosen before; 0 is none.
+	ExpertCache int64
+
 	// KVTokens is how many tokens the cache of keys and values holds over all sequences; 0 is enough for all of them
 	// at full length. With fewer, more sequences than fit at full length can run: where it fills up, the one that
 	// came last makes room, in host memory, and goes on later with the same tokens.

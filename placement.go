@@ -24,6 +24,9 @@ func (o Options) splitNeeds() error {
 			return &OptionError{Option: x.name, Reason: fmt.Sprintf("%q is for several devices, and there is one", x.value)}
 		}
 	}
+	if o.ExpertCache != 0 {
+		return &OptionError{Option: "ExpertCache", Needs: "Experts"}
+	}
 	return nil
 }
 
@@ -68,12 +71,13 @@ type PartPlacement struct {
 	Device  string
 	Layers  []int // with which part of the matrices at least
 	Experts int   // layers whose experts are there
+	Slots   int   // copies of experts that each of Layers has, see Options.ExpertCache
 	Weights int64 // bytes, like those that follow
 	State   int64
 	Plans   int64
 	Free    int64 // -1 if the device cannot tell
 
-	Read int64   // bytes of weights that a token reads
+	Read int64   // bytes of weights that a token reads; of experts with and without copies, if it chose any as often
 	Rate float64 // bytes per second of the device's memory; 0 if that was not measured
 }
 
@@ -98,6 +102,9 @@ func (p PartPlacement) String() string {
 	fmt.Fprintf(&b, "%s: %s", p.Device, ranges(p.Layers))
 	if p.Experts > 0 {
 		fmt.Fprintf(&b, ", experts of %d layers", p.Experts)
+	}
+	if p.Slots > 0 {
+		fmt.Fprintf(&b, ", copies of %d experts of each", p.Slots)
 	}
 	fmt.Fprintf(&b, ", %s", gib(p.Weights+p.State+p.Plans))
 	if p.Free >= 0 {
@@ -235,6 +242,11 @@ func (p *plotter) split(o Options) (place.Split, error) {
 		if p.on = slices.Index(p.names, o.Experts); p.on < 0 {
 			return place.Split{}, &OptionError{Option: "Experts",
 				Reason: fmt.Sprintf("%q is none of the devices %s", o.Experts, strings.Join(p.names, ","))}
+		}
+	}
+	if o.ExpertCache > 0 {
+		if err := p.checkCache(); err != nil {
+			return place.Split{}, err
 		}
 	}
 	switch {
@@ -476,14 +488,20 @@ func (p *plotter) describe(s place.Split, mem runner.Memory) []PartPlacement {
 			list[part].Experts++
 		}
 	}
+	slots, cached := p.cachedShare()
 	for part := range p.names {
 		var read float64
+		if len(list[part].Layers) > 0 {
+			list[part].Slots = slots
+		}
 		for _, w := range p.sizes[part] {
 			at := s.Place(w.Use, ops.MemWeights)
 			looked := len(w.Use.Ops) == 1 && w.Use.Ops[0] == ops.EmbedOp // single rows
 			switch {
 			case looked || at != part && at != place.Everywhere:
 			case place.IsExperts(w.Use):
+				read += p.active * (1 - cached) * float64(w.Bytes)
+			case models.IsExpertSlots(w.Use.Name):
 				read += p.active * float64(w.Bytes)
 			default:
 				read += float64(w.Bytes)

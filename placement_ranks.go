@@ -23,6 +23,9 @@ func (o Options) divided(c *computer, arch models.Model, src models.Source) (mod
 				Reason: fmt.Sprintf("%q says what Split %q says otherwise", x.value, o.Split)}
 		}
 	}
+	if o.ExpertCache != 0 {
+		return nil, &OptionError{Option: "ExpertCache", Needs: "Experts"}
+	}
 	split, err := models.SplitModel(arch, len(c.parts), src)
 	if err != nil {
 		return nil, &OptionError{Option: "Split", Err: err}

@@ -192,7 +192,8 @@ func terms(n *ops.Node) float64 {
 	switch n.Op {
 	case ops.MulMatOp, ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op, ops.MulMatSwiGLUOp,
 		ops.MulMatGeGLUOp, ops.MulMatAddRMSNormOp,
-		ops.MulMatExpertsOp, ops.RMSNormOp, ops.AddRMSNormOp, ops.RMSNormRoPEOp, ops.GatedRMSNormOp, ops.L2NormOp,
+		ops.MulMatExpertsOp, ops.MulMatSomeExpertsOp, ops.RMSNormOp, ops.AddRMSNormOp, ops.RMSNormRoPEOp,
+		ops.GatedRMSNormOp, ops.L2NormOp,
 		ops.LayerNormOp, ops.RouteOp:
 		return last(0)
 	case ops.AttentionOp:
@@ -227,7 +228,7 @@ func terms(n *ops.Node) float64 {
 func magnitude(n *ops.Node, in *input) float64 {
 	product := func(a, b int) float64 { return rms(in.floats(a)) * rms(in.floats(b)) * math.Sqrt(terms(n)) }
 	switch n.Op {
-	case ops.MulMatOp, ops.MulMatExpertsOp, ops.WeightedSumOp:
+	case ops.MulMatOp, ops.MulMatExpertsOp, ops.MulMatSomeExpertsOp, ops.WeightedSumOp:
 		return product(0, 1)
 	case ops.MulMatGroup2Op, ops.MulMatGroup3Op, ops.MulMatGroup4Op:
 		return product(0, 1) // the weights of cases are alike

@@ -137,6 +137,8 @@ func stateUses(in *input) []use {
 		us[1] = slotUse(args[1].Shape, args[3].Ints, args[4])
 	case ops.GatedDeltaNetOp, ops.ChannelDeltaNetOp, ops.SSMScanOp:
 		us[5] = slotUse(args[5].Shape, args[6].Ints, args[7])
+	case ops.CountExpertsOp:
+		us[0] = countUse(args[0].Shape[0], args[1].Ints)
 	case ops.DeltaNetCoreOp:
 		us[1], us[9] = slotUse(args[1].Shape, args[3].Ints, args[4]), slotUse(args[9].Shape, args[3].Ints, args[4])
 	}
@@ -156,6 +158,18 @@ func pagedUse(shape tensor.Shape, pos, seq []int32, pages ops.Arg) use {
 			u.read[row] = true
 			u.write[row] = u.write[row] || p == int(pos[t])
 		}
+	}
+	return u
+}
+
+// countUse marks the counts of experts that were chosen.
+func countUse(experts int, ids []int32) use {
+	u := use{make([]bool, experts), make([]bool, experts)}
+	for _, e := range ids {
+		if e < 0 {
+			e = -1 - e
+		}
+		u.read[e], u.write[e] = true, true
 	}
 	return u
 }

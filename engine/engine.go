@@ -142,6 +142,9 @@ type Stats struct {
 	DraftedTokens  uint64 // in them
 	AcceptedTokens uint64 // of these, that were drawn
 	LastDepth      int    // most tokens drafted for one sequence in the last step of sequences that all decode
+
+	// Of a model some of whose experts have copies on a faster device, see runner.ExpertUse.
+	ExpertChoices, ExpertHits, ExpertsMoved uint64
 }
 
 // Engine schedules sequences over a runner. Its methods may be called from any goroutine.
@@ -388,6 +391,10 @@ func (e *Engine) Stats() Stats {
 	s.Running, s.Waiting = len(e.running), len(e.queuing())
 	for _, q := range e.running {
 		s.HeldTokens += q.held
+	}
+	if r, ok := e.runner.(interface{ ExpertUse() runner.ExpertUse }); ok {
+		u := r.ExpertUse()
+		s.ExpertChoices, s.ExpertHits, s.ExpertsMoved = u.Choices, u.Hits, u.Moved
 	}
 	return s
 }

@@ -11,5 +11,7 @@ func (s Stats) Add(o Stats) Stats {
 		Embedded: s.Embedded + o.Embedded, Failed: s.Failed + o.Failed, Rejected: s.Rejected + o.Rejected,
 		Preempted: s.Preempted + o.Preempted, Drafts: s.Drafts + o.Drafts,
 		DraftedTokens: s.DraftedTokens + o.DraftedTokens, AcceptedTokens: s.AcceptedTokens + o.AcceptedTokens,
+		ExpertChoices: s.ExpertChoices + o.ExpertChoices, ExpertHits: s.ExpertHits + o.ExpertHits,
+		ExpertsMoved: s.ExpertsMoved + o.ExpertsMoved,
 	}
 }

@@ -45,13 +45,17 @@ func (r *resolved) factor(src Source, own map[string]bool) (*resolved, error) {
 		total += info.Shape.Elems()
 	}
 	shape := r.spec.Shape
+	stack := shape[0] // matrices of the whole, of which r may have the first
+	if sh := r.spec.Share; sh != nil {
+		stack = sh.Of[0]
+	}
 	name, ok := factorOf(r.spec.Name)
 	switch {
 	case len(inputs) == 0:
 		return nil, nil
 	case !ok || len(inputs) != len(weights) || len(shape) < 2 || len(shape) > 3:
 		return nil, fmt.Errorf("tensor %q has a factor %q of a kind that is not read", r.spec.Name, inputs[0].Name)
-	case len(shape) == 2 && total != 1, len(shape) == 3 && total != 1 && total != shape[0]:
+	case len(shape) == 2 && total != 1, len(shape) == 3 && total != 1 && total != stack:
 		return nil, fmt.Errorf("tensor %q has shape %v, want one factor of %q or one for each expert", inputs[0].Name,
 			inputs[0].Shape, r.spec.Name)
 	}
@@ -65,7 +69,7 @@ func (r *resolved) factor(src Source, own map[string]bool) (*resolved, error) {
 			if len(x) == 1 {
 				x = slices.Repeat(x, shape[0])
 			}
-			return x, nil
+			return x[:shape[0]], nil
 		}}, src)
 	f.size = f.stored
 	return &f, err
@@ -115,7 +119,7 @@ func checkFactors(rs []*resolved, readers map[string][]*ops.Def) error {
 			continue
 		}
 		other := slices.ContainsFunc(readers[r.spec.Name], func(d *ops.Def) bool {
-			return d != ops.MulMatOp && d != ops.MulMatExpertsOp
+			return d != ops.MulMatOp && d != ops.MulMatExpertsOp && d != ops.MulMatSomeExpertsOp
 		})
 		if other || len(readers[name]) == 0 {
 			return fmt.Errorf("models: tensor %q has a factor beside it, which this architecture does not apply",

@@ -42,6 +42,10 @@ type WeightSpec struct {
 	// converted to F32. An optional input that is missing is nil.
 	Derive func(inputs [][]float32) ([]float32, error)
 	Inputs []WeightSpec
+
+	// Ints is what a tensor of type I32 holds at first that no file holds, such as a table that whoever runs the model
+	// keeps.
+	Ints []int32
 }
 
 // Part says where a tensor of n elements along dimension Axis, counted from the outermost, lies inside a larger one
@@ -116,7 +120,7 @@ func find(m Model, src Source) (rs []*resolved, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("models: %w", err)
 		}
-		if spec.Derive == nil && r.from == nil {
+		if !r.there() {
 			continue
 		}
 		r.size = r.stored
@@ -156,7 +160,7 @@ func resolve(m Model, src Source, dev ops.Device) (homes []*home, total int64, e
 		}
 		r.use = u
 		r.mapped = r.mappable(src, on)
-		if !r.mapped {
+		if !r.mapped && r.spec.Ints == nil {
 			t.Layout = on.Layout(u)
 		}
 		if r.size, err = ops.WeightBytes(*t); err != nil {
@@ -211,6 +215,14 @@ func resolveOne(spec WeightSpec, src Source) (resolved, error) {
 		return r, err
 	}
 	r := resolved{spec: spec, dtype: tensor.F32}
+	if spec.Ints != nil {
+		if len(spec.Ints) != spec.Shape.Elems() {
+			return r, fmt.Errorf("tensor %q: %d numbers for shape %v", spec.Name, len(spec.Ints), spec.Shape)
+		}
+		r.dtype, r.stored = tensor.I32, 4*int64(len(spec.Ints))
+		r.t = tensor.Tensor{Name: spec.Name, DType: tensor.I32, Shape: spec.Shape}
+		return r, nil
+	}
 	if spec.Derive != nil {
 		for _, in := range spec.Inputs {
 			ri, err := resolveOne(in, src)
@@ -222,7 +234,7 @@ func resolveOne(spec WeightSpec, src Source) (resolved, error) {
 	} else if err := r.find(src); err != nil {
 		return r, err
 	}
-	if spec.Derive == nil && r.from == nil {
+	if !r.there() {
 		return r, nil
 	}
 	if f, ok := r.dtype.Format(); !ok || f.Dequant == nil {
@@ -238,6 +250,9 @@ func resolveOne(spec WeightSpec, src Source) (resolved, error) {
 	}
 	return r, nil
 }
+
+// there reports whether there is such a tensor: an optional one may be missing.
+func (r *resolved) there() bool { return r.spec.Derive != nil || r.spec.Ints != nil || r.from != nil }
 
 // find looks for the tensor in each of its forms and takes the first that fits.
 func (r *resolved) find(src Source) error {

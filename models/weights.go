@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -56,6 +57,15 @@ func (w Weights) Get(g *ops.Graph, name string) ops.Value {
 		return ops.Value{}
 	}
 	return g.Weight(t)
+}
+
+// State declares the tensor in g as a state, which ops update. A missing one is an error of g.
+func (w Weights) State(g *ops.Graph, name string) ops.Value {
+	t, ok := w.tensors[w.name(name)]
+	if !ok {
+		return w.Get(g, name)
+	}
+	return g.State(t)
 }
 
 // First is Get of the first n elements of the outermost dimension alone, where they lie in the whole: of a matrix, its
@@ -256,13 +266,13 @@ const pieceBytes = 4 << 20
 // piece is a part of a tensor that is read at once.
 type piece struct {
 	r        *resolved
-	off, n   int64 // in the tensor as files have it; n is 0 for the whole of one that is derived or converted
+	off, n   int64 // in the tensor as files have it; n is 0 for the whole of one that is made or converted
 	at, size int64 // in the buffer
 }
 
 // pieces cuts a tensor into pieces: of one with a layout, rows that the device repacks together.
 func (r *resolved) pieces() (ps []piece) {
-	if r.spec.Derive != nil || r.t.DType != r.dtype {
+	if r.spec.Derive != nil || r.spec.Ints != nil || r.t.DType != r.dtype {
 		return []piece{{r: r, at: r.t.Off, size: r.size}}
 	}
 	unit, unitOnDevice := int64(1), int64(1)
@@ -293,6 +303,9 @@ func (p piece) tensor() tensor.Tensor {
 
 // upload reads p into staging, which it returns, grown if it had to, and uploads it.
 func (p piece) upload(s ops.Stream, src Source, staging []byte) ([]byte, error) {
+	if p.n == 0 && p.r.spec.Ints != nil {
+		return staging, s.Upload(p.r.t, int32Bytes(p.r.spec.Ints))
+	}
 	if p.n == 0 {
 		return staging, uploadFloats(s, src, p.r)
 	}
@@ -333,6 +346,15 @@ func readExtents(src Source, from []extent, to []byte, off int64) error {
 		}
 	}
 	return io.ErrUnexpectedEOF
+}
+
+// int32Bytes returns numbers as devices have them.
+func int32Bytes(x []int32) []byte {
+	b := make([]byte, 0, 4*len(x))
+	for _, v := range x {
+		b = binary.LittleEndian.AppendUint32(b, uint32(v))
+	}
+	return b
 }
 
 // uploadFloats uploads a derived tensor, or a vector converted to F32.

@@ -165,7 +165,8 @@ type Stream interface {
 	// Run enqueues one execution of p.
 	Run(p Plan) error
 
-	// Download copies src, which must lie as in files, to dst; dst holds the bytes only after Sync.
+	// Download copies src, which must lie as in files, to dst; dst holds the bytes only after Sync. A device may take
+	// whole rows of a weight with a Layout too, multiples of Layout.Rows, and bring them back to how files have them.
 	Download(dst []byte, src tensor.Tensor) error
 
 	// Copy copies all of src to dst, of the same type, layout and number of elements, on the device. They must not

@@ -7,19 +7,32 @@ import (
 
 func init() {
 	Register(ops.MulMatExpertsOp, mulMatExperts[float32], mulMatExperts[float64])
+	Register(ops.MulMatSomeExpertsOp, mulMatSomeExperts[float32], mulMatSomeExperts[float64])
 	Register(ops.AddExpertsOp, addExperts[float32], addExperts[float64])
 	Register(ops.WeightedSumOp, weightedSum[float32], weightedSum[float64])
 }
 
 // mulMatExperts dequantizes each row of each chosen matrix once and multiplies it with the tokens that chose it.
 func mulMatExperts[T Float](c *Call[T]) error {
+	if err := index.CheckExperts(c.In[2].Ints(), c.In[1].Shape[0]); err != nil {
+		return err
+	}
+	return mulMatSomeExperts(c)
+}
+
+// mulMatSomeExperts is mulMatExperts where negative ids are none.
+func mulMatSomeExperts[T Float](c *Call[T]) error {
 	x, w, ids, out := c.In[0], c.In[1], c.In[2].Ints(), c.Out[0].F
 	k, n := c.In[2].Shape[1], w.Shape[1]
-	if err := index.CheckExperts(ids, w.Shape[0]); err != nil {
+	if err := index.CheckSomeExperts(ids, w.Shape[0]); err != nil {
 		return err
 	}
 	users := make([][]int, w.Shape[0]) // places in ids that name each expert
 	for i, e := range ids {
+		if e < 0 {
+			clear(out[i*n:][:n])
+			continue
+		}
 		users[e] = append(users[e], i)
 	}
 	return c.Pool.For(w.Shape[0]*n, 32, func(lo, hi int) {

@@ -51,6 +51,16 @@ type benchReport struct {
 	Version   string                 `json:"version"` // of the program
 	Rows      []bench.Result         `json:"rows"`
 	Spec      []hipengine.SpecResult `json:"spec,omitempty"`
+	Experts   *expertUse             `json:"experts,omitempty"` // of a model with copies of experts
+}
+
+// expertUse is how the model used copies of experts while it was measured.
+type expertUse struct {
+	Slots   int    `json:"slots"` // of all layers
+	Choices uint64 `json:"choices"`
+	Hits    uint64 `json:"hits"`  // choices that met a copy
+	Moved   uint64 `json:"moved"` // copies that were made
+	text    string
 }
 
 // check reports sizes that make no sense, and returns the most sequences.
@@ -140,6 +150,9 @@ func (c *benchModelCmd) Run(ctx context.Context, std stdio) error {
 		bar.count(i+1, len(tests), t.String())
 	}
 	bar.done()
+	if u := m.ExpertUse(); u.Slots > 0 {
+		r.Experts = &expertUse{u.Slots, u.Choices, u.Hits, u.Moved, u.String()}
+	}
 	if c.SVG != "" {
 		if err := writeFile(c.SVG, r.writeSVG); err != nil {
 			return err

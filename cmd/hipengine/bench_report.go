@@ -54,6 +54,9 @@ func (r *benchReport) print(out io.Writer) error {
 	for _, x := range r.Spec {
 		fmt.Fprintln(out, specLine(x))
 	}
+	if r.Experts != nil {
+		fmt.Fprintln(out, r.Experts.text)
+	}
 	return nil
 }
 

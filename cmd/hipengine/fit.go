@@ -44,11 +44,12 @@ type fitReport struct {
 type fitPart struct {
 	Device  string  `json:"device"`
 	Layers  []int   `json:"layers"`
-	Experts int     `json:"experts"` // layers of other devices whose experts are there
-	Need    int64   `json:"need"`    // bytes
-	Free    int64   `json:"free"`    // -1 if the device cannot tell
-	Read    int64   `json:"read"`    // bytes of weights that a token reads
-	Rate    float64 `json:"rate"`    // bytes per second of the memory; 0 if it was not measured
+	Experts int     `json:"experts"`                // layers of other devices whose experts are there
+	Slots   int     `json:"expert_slots,omitempty"` // copies of experts of each of its layers
+	Need    int64   `json:"need"`                   // bytes
+	Free    int64   `json:"free"`                   // -1 if the device cannot tell
+	Read    int64   `json:"read"`                   // bytes of weights that a token reads
+	Rate    float64 `json:"rate"`                   // bytes per second of the memory; 0 if it was not measured
 	text    string
 }
 
@@ -180,7 +181,7 @@ func (c *fitCmd) fit(ctx context.Context, h *hipengine.Host, name string, memory
 			r.Device, free = fit.Device, append(free, fit.Free)
 			r.Parts = nil
 			for _, p := range fit.Parts {
-				r.Parts = append(r.Parts, fitPart{p.Device, append([]int{}, p.Layers...), p.Experts,
+				r.Parts = append(r.Parts, fitPart{p.Device, append([]int{}, p.Layers...), p.Experts, p.Slots,
 					p.Weights + p.State + p.Plans, p.Free, p.Read, p.Rate, p.String()})
 			}
 			r.Largest = append(r.Largest, fitLargest{fit.Free, kv, fit.Largest})

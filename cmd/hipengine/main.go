@@ -167,12 +167,20 @@ func isUsage(err error) bool {
 		errors.As(err, new(*hipengine.ParamsError))
 }
 
-// flagOf returns the flag that sets an option of the library.
+// flagOf returns the flag that sets an option of the library: of ExpertCache, --expert-cache.
 func flagOf(option string) string {
-	if option == "KVType" {
-		return "--kv-type"
+	if option == "CacheDirBytes" {
+		return "--cache-dir-size"
 	}
-	return "--" + strings.ToLower(option)
+	upper := func(i int) bool { return i < len(option) && option[i] >= 'A' && option[i] <= 'Z' }
+	var b strings.Builder
+	for i := range len(option) {
+		if i > 0 && upper(i) && (!upper(i-1) || i+1 < len(option) && !upper(i+1)) { // a word begins
+			b.WriteByte('-')
+		}
+		b.WriteByte(option[i])
+	}
+	return "--" + strings.ToLower(b.String())
 }
 
 // describe returns the text of an error in the words of the command line: with flags in place of options.

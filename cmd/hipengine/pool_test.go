@@ -132,7 +132,7 @@ func TestServeConfiguredModels(t *testing.T) {
 	}
 	file := filepath.Join(dir, "c.toml")
 	text := fmt.Sprintf("[serve]\nall = true\nctx = 512\n[serve.model.quick]\nfile = %q\nctx = 128\nparallel = 1\n"+
-		"device = 'cpu,cpu'\nsplit = 'layer'\n"+
+		"device = 'cpu,cpu'\nsplit = 'layer'\nexpert-cache = 0.0\n"+
 		"[serve.model.ember]\npin = true\n", abs)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -160,7 +160,12 @@ func (c *runCmd) Run(ctx context.Context, std stdio) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(std.err, "hipengine: %v\n", &how)
+	if _, err = fmt.Fprintf(std.err, "hipengine: %v\n", &how); err != nil {
+		return err
+	}
+	if u := m.ExpertUse(); u.Slots > 0 {
+		_, err = fmt.Fprintf(std.err, "hipengine: %v\n", u)
+	}
 	return err
 }
 

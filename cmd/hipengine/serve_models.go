@@ -26,20 +26,21 @@ type poolFlags struct {
 
 // servedModel is a table [serve.model.ID] of the configuration file. What it leaves out is that of the flags.
 type servedModel struct {
-	File      *string `toml:"file"` // file, folder or name; the table's name if it is left out
-	Context   *int64  `toml:"ctx"`
-	Parallel  *int64  `toml:"parallel"`
-	KVType    *string `toml:"kv-type"`
-	Quant     *string `toml:"quant"`
-	Imatrix   *string `toml:"imatrix"`
-	Cache     *int64  `toml:"prefix-cache"`      // MiB
-	HostCache *int64  `toml:"prefix-cache-host"` // MiB
-	Pooling   *string `toml:"pooling"`
-	Device    *string `toml:"device"`
-	Split     *string `toml:"split"`
-	Layers    *string `toml:"layers"`
-	Experts   *string `toml:"experts"`
-	Pin       *bool   `toml:"pin"`
+	File        *string  `toml:"file"` // file, folder or name; the table's name if it is left out
+	Context     *int64   `toml:"ctx"`
+	Parallel    *int64   `toml:"parallel"`
+	KVType      *string  `toml:"kv-type"`
+	Quant       *string  `toml:"quant"`
+	Imatrix     *string  `toml:"imatrix"`
+	Cache       *int64   `toml:"prefix-cache"`      // MiB
+	HostCache   *int64   `toml:"prefix-cache-host"` // MiB
+	Pooling     *string  `toml:"pooling"`
+	Device      *string  `toml:"device"`
+	Split       *string  `toml:"split"`
+	Layers      *string  `toml:"layers"`
+	Experts     *string  `toml:"experts"`
+	ExpertCache *float64 `toml:"expert-cache"` // GiB
+	Pin         *bool    `toml:"pin"`
 }
 
 // or returns the value of a key, or what stands in for it.
@@ -96,9 +97,15 @@ func (c *serveCmd) loadOptions(id string, t servedModel, log io.Writer) (hipengi
 	o.KVType, o.Quant, o.Imatrix = or(t.KVType, o.KVType), or(t.Quant, o.Quant), or(t.Imatrix, o.Imatrix)
 	o.Pooling = or(t.Pooling, c.Pooling)
 	if o.Device = or(t.Device, ""); o.Device != "" { // the flags are about their own devices
-		o.Split, o.Layers, o.Experts = "", "", ""
+		o.Split, o.Layers, o.Experts, o.ExpertCache = "", "", "", 0
 	}
 	o.Split, o.Layers, o.Experts = or(t.Split, o.Split), or(t.Layers, o.Layers), or(t.Experts, o.Experts)
+	if t.ExpertCache != nil {
+		if err := checkGibibytes(option(t, id)+"expert-cache", *t.ExpertCache); err != nil {
+			return o, err
+		}
+		o.ExpertCache = gibibytes(*t.ExpertCache)
+	}
 	o.Progress = loadProgress(log, id, o.Quant != "")
 	return o, nil
 }

@@ -90,10 +90,11 @@ type Runner struct {
 	pools   []*kv.Pool // of pages, by window
 	states  map[string]tensor.Tensor
 	spec    kv.Spec
-	rewind  int   // as in Options
-	rewinds int   // Options.RewindTokens
-	kept    int   // as in Options
-	spare   []int // places for states beside the last ones of sequences that nobody uses
+	rewind  int          // as in Options
+	rewinds int          // Options.RewindTokens
+	kept    int          // as in Options
+	spare   []int        // places for states beside the last ones of sequences that nobody uses
+	experts *expertCache // nil: no slots
 	plans   planCache
 	arena   ops.Arena // of all plans: no two run at a time
 
@@ -135,6 +136,10 @@ func New(dev ops.Device, m models.Model, w models.Weights, o Options) (*Runner, 
 	r := &Runner{model: m, weights: w, dev: dev, stream: s, spec: m.State(), states: map[string]tensor.Tensor{},
 		limits: Limits{Vocab: p.Vocab, Embd: p.Embd, Context: o.Context, Seqs: o.Seqs, Batch: o.Batch},
 		seqs:   make([]sequence, o.Seqs+o.Checkpoints), buckets: dev.Info().Buckets}
+	if r.experts, err = newExpertCache(w); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("runner: %w", err)
+	}
 	r.windows = r.spec.Windows()
 	r.need = make([]int, len(r.windows))
 	r.limits.Checkpoints, r.limits.Invariant = o.Checkpoints, o.Invariant
@@ -428,6 +433,9 @@ func (r *Runner) begin(work []Work, k planKey) (ops.Plan, error) {
 	}
 	for i := range work {
 		r.seqs[work[i].Seq].dirty = true
+	}
+	if err := r.moveExperts(context.Background()); err != nil {
+		return nil, err
 	}
 	return p, r.run(p)
 }

@@ -35,6 +35,9 @@ function centred(x, columns = 1) {
   }
 }
 
+// globals are the tensors beside the layers of most models.
+const globals = { 'model.embed_tokens.weight': [512, 128], 'model.norm.weight': [128], 'lm_head.weight': [512, 128] };
+
 // write makes a folder. tensors holds shapes; change may change what a tensor got.
 function write(name, config, tensors, change = () => {}) {
   const folder = path.join(dir, name);
@@ -46,7 +49,7 @@ function write(name, config, tensors, change = () => {}) {
   }));
   const header = {}, data = [], normal = normals(1);
   let at = 0;
-  for (const [t, shape] of Object.entries({ 'model.embed_tokens.weight': [512, 128], 'model.norm.weight': [128], 'lm_head.weight': [512, 128], ...tensors })) {
+  for (const [t, shape] of Object.entries(tensors)) {
     const x = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, normal);
     const scale = shape.length > 1 ? shape.at(-1) ** -0.5 : 0.2;
     for (const i of x.keys()) x[i] = x[i] * scale + (t.endsWith('norm.weight') ? 1 : 0);
@@ -72,7 +75,7 @@ const experts = (dir, gate, up, down) => Object.fromEntries(Array.from({ length:
 const mlp = (l, ff) => ({ [`${l}gate_proj.weight`]: [ff, 128], [`${l}up_proj.weight`]: [ff, 128], [`${l}down_proj.weight`]: [128, ff] });
 
 test('dots1', { skip }, async (t) => {
-  const tensors = {};
+  const tensors = { ...globals };
   for (const i of [0, 1]) {
     const l = `model.layers.${i}.`;
     Object.assign(tensors, attention(l, false), {
@@ -90,7 +93,7 @@ test('dots1', { skip }, async (t) => {
 
 // Original contexts of 16 tokens: queries grow, and frequencies are stretched, within the prompt.
 test('ministral3', { skip }, async (t) => {
-  const tensors = {};
+  const tensors = { ...globals };
   for (const i of [0, 1]) {
     const l = `model.layers.${i}.`;
     Object.assign(tensors, attention(l, false), mlp(`${l}mlp.`, 192), { [`${l}input_layernorm.weight`]: [128], [`${l}post_attention_layernorm.weight`]: [128] });
@@ -101,8 +104,30 @@ test('ministral3', { skip }, async (t) => {
   }, tensors));
 });
 
+// The folder of nemotron_h with mixtures in the place of its networks.
+test('nemotron_h_moe', { skip }, async (t) => {
+  const folder = path.join(shared, 'fixtures2', 'nemotron_h');
+  const config = JSON.parse(readFileSync(path.join(folder, 'config.json'), 'utf8'));
+  const file = readFileSync(path.join(folder, 'model.safetensors'));
+  const stored = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE())));
+  delete stored.__metadata__;
+  const tensors = Object.fromEntries(Object.entries(stored).filter(([n]) => !/mixer\.(up|down)_proj/.test(n)).map(([n, { shape }]) => [n, shape]));
+  for (const [i, kind] of config.layers_block_type.entries()) {
+    if (kind !== 'mlp') continue;
+    const l = `backbone.layers.${i}.mixer.`;
+    Object.assign(tensors, {
+      [`${l}gate.weight`]: [6, 128], [`${l}gate.e_score_correction_bias`]: [6], [`${l}shared_experts.up_proj.weight`]: [96, 128], [`${l}shared_experts.down_proj.weight`]: [128, 96],
+    });
+    for (let k = 0; k < 6; k++) Object.assign(tensors, { [`${l}experts.${k}.up_proj.weight`]: [64, 128], [`${l}experts.${k}.down_proj.weight`]: [128, 64] });
+  }
+  await judge(t, dir, write('nemotron_h_moe', {
+    ...config, dtype: 'float32', layers_block_type: config.layers_block_type.map((kind) => kind === 'mlp' ? 'moe' : kind), n_routed_experts: 6, num_experts_per_tok: 2,
+    moe_intermediate_size: 64, moe_shared_expert_intermediate_size: 96, n_shared_experts: 1, norm_topk_prob: true, routed_scaling_factor: 2.5, n_group: 1, topk_group: 1,
+  }, tensors));
+});
+
 test('granitemoe', { skip }, async (t) => {
-  const tensors = {};
+  const tensors = { ...globals };
   for (const i of [0, 1]) {
     const l = `model.layers.${i}.`, e = `${l}block_sparse_moe.`;
     Object.assign(tensors, attention(l, false), { [`${l}input_layernorm.weight`]: [128], [`${l}post_attention_layernorm.weight`]: [128] }, {
@@ -116,7 +141,7 @@ test('granitemoe', { skip }, async (t) => {
 });
 
 test('qwen3vlmoe', { skip }, async (t) => {
-  const tensors = {};
+  const tensors = { ...globals };
   for (const i of [0, 1]) {
     const l = `model.layers.${i}.`;
     Object.assign(tensors, attention(l, false), {
@@ -133,7 +158,7 @@ test('qwen3vlmoe', { skip }, async (t) => {
 // llama.cpp normalizes without subtracting the mean, and routes by softmax: other than the model's authors. So nothing that
 // enters the residual stream has a mean here, and the key of our routing becomes one that says softmax.
 test('phimoe', { skip }, async (t) => {
-  const tensors = { 'model.norm.bias': [128], 'lm_head.bias': [512] };
+  const tensors = { ...globals, 'model.norm.bias': [128], 'lm_head.bias': [512] };
   for (const i of [0, 1]) {
     const l = `model.layers.${i}.`;
     Object.assign(tensors, attention(l, true), { [`${l}block_sparse_moe.gate.weight`]: [6, 128] }, experts(`${l}block_sparse_moe.experts.`, 'w1', 'w3', 'w2'));

@@ -51,7 +51,7 @@ func (r rope) rotated(dim int) int { return int(float64(dim)*r.partial) &^ 1 }
 // commonKeys reads the sizes that all families have and writes their keys in the converter's order.
 func (b *builder) commonKeys() {
 	c := b.cfg
-	if b.layers = len(b.blockTypes()); b.layers == 0 {
+	if b.layers = len(b.cfg.blockTypes()); b.layers == 0 {
 		b.layers = c.int(1, models.MaxLayers, "num_hidden_layers", "n_layers", "num_layers")
 	}
 	b.embd = c.int(1, models.MaxDim, "hidden_size", "n_embd")
@@ -109,7 +109,7 @@ func (b *builder) commonKeys() {
 
 // experts returns the number of experts, 0 for a dense model.
 func (b *builder) experts() int {
-	if types := b.blockTypes(); types != nil && !slices.Contains(types, "moe") {
+	if types := b.cfg.blockTypes(); types != nil && !slices.Contains(types, "moe") {
 		return 0 // though there may be numbers
 	}
 	return b.cfg.intOr(0, 0, models.MaxExperts, "num_experts", "num_local_experts", "n_routed_experts")

@@ -40,6 +40,58 @@ func TestLfm2MoE(t *testing.T) {
 	}
 }
 
+// TestNemotronMixture turns the networks of a fixture into mixtures of two experts, both of which are the network, so
+// that the logits stay what they are: one by one, and stacked.
+func TestNemotronMixture(t *testing.T) {
+	x := readFixture(t, "nemotron_h")
+	ref := openReference(t, x.dir)
+	x.config["n_routed_experts"], x.config["num_experts_per_tok"], x.config["n_shared_experts"] = 2, 2, 0
+	x.config["moe_intermediate_size"], x.config["norm_topk_prob"] = x.config["intermediate_size"], true
+	for i, kind := range x.config["layers_block_type"].([]any) {
+		if kind != "mlp" {
+			continue
+		}
+		x.config["layers_block_type"].([]any)[i] = "moe"
+		dir := fmt.Sprintf("backbone.layers.%d.mixer.", i)
+		if _, ok := x.stored[dir+"up_proj.weight"]; !ok {
+			t.Fatalf("the fixture has no %sup_proj.weight", dir)
+		}
+		for _, p := range []string{"up_proj", "down_proj"} {
+			w := x.stored[dir+p+".weight"]
+			delete(x.stored, dir+p+".weight")
+			if i == 3 {
+				x.stored[dir+"experts."+p] = stTensor{w.dtype, append([]int{2}, w.shape...),
+					slices.Concat(w.data, w.data)}
+				continue
+			}
+			for k := range 2 {
+				x.stored[fmt.Sprintf("%sexperts.%d.%s.weight", dir, k, p)] = w
+			}
+		}
+		small := func(n int) []byte {
+			return encoded(t, "BF16", n, func(i int) float32 { return float32(i*7%5-2) / 16 })
+		}
+		x.stored[dir+"gate.weight"] = stTensor{"BF16", []int{2, 128}, small(2 * 128)}
+		x.stored[dir+"gate.e_score_correction_bias"] = stTensor{"BF16", []int{2}, small(2)}
+	}
+	f := x.write(t, x.config, 1)
+	if arch, _ := f.Meta.String("general.architecture"); arch != "nemotron_h_moe" {
+		t.Errorf("the architecture is %q", arch)
+	}
+	got, _ := steps(t, startRunner(t, f), ref.ids("ids_9"), 0)
+	if rms := logits.RelativeRMS(ref.floats("logits_9"), got); !(rms <= 2e-5) {
+		t.Errorf("relative RMS of logits %.3g", rms)
+	}
+	x.config["moe_latent_size"] = 7
+	b, err := json.Marshal(x.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(makeFolder(t, string(b), x.stored)); err == nil || !strings.Contains(err.Error(), "moe_latent_size") {
+		t.Errorf("with moe_latent_size: %v", err)
+	}
+}
+
 // TestLayerSpellings: older folders say in other words which layers are of which kind.
 func TestLayerSpellings(t *testing.T) {
 	for _, c := range []struct {
@@ -100,7 +152,7 @@ func TestUnknownSSM(t *testing.T) {
 		{"mamba2", "hidden_act", "gelu", "not silu"},
 		{"mamba2", "n_groups", 3, "not a multiple of 3 groups"},
 		{"mamba2", "num_heads", 7, "the configuration wants"},
-		{"nemotron_h", "layers_block_type", []string{"mamba", "moe"}, "mixture of experts"},
+		{"nemotron_h", "layers_block_type", []string{"mamba", "moe", "attention", "mlp"}, "layer 3 is dense"},
 		{"nemotron_h", "layers_block_type", []string{"rnn"}, "rnn"},
 		{"nemotron_h", "mlp_hidden_act", "silu", "not relu2"},
 		{"falcon_h1", "mamba_rms_norm", true, "mamba_norm_before_gate"},

@@ -9,6 +9,7 @@ import (
 type FeedForward struct {
 	Embd, FF int
 	Act      Unary
+	Suffix   string // behind the names of tensors: "_shexp"
 
 	split *feedForwardPart // of one rank; nil: the whole
 }
@@ -27,20 +28,23 @@ func (f *FeedForward) Specs(s *Specs) {
 		f.split.specs(s, f.split.whole.Specs)
 		return
 	}
-	columns := models.Segment{Kind: "ffn_down", Units: f.FF, Size: 1}
-	s.SplitLinear("ffn_up", f.FF, f.Embd, byRows(columns))
-	s.SplitLinear("ffn_down", f.Embd, f.FF, byColumns(columns))
+	columns := models.Segment{Kind: f.kind(), Units: f.FF, Size: 1}
+	s.SplitLinear("ffn_up"+f.Suffix, f.FF, f.Embd, byRows(columns))
+	s.SplitLinear("ffn_down"+f.Suffix, f.Embd, f.FF, byColumns(columns))
 }
+
+// kind names the columns of the network.
+func (f *FeedForward) kind() string { return "ffn_down" + f.Suffix }
 
 // Split gives each rank rows of up and columns of down.
 func (f *FeedForward) Split(r Ranks) ([]FFN, error) {
-	shares, err := r.columns("ffn_down", f.FF)
+	shares, err := r.columns(f.kind(), f.FF)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]FFN, r.N)
 	for i, p := range parts(r.N) {
-		p.units["ffn_down"] = shares[i : i+1]
+		p.units[f.kind()] = shares[i : i+1]
 		own := *f
 		own.FF, own.split = shares[i].Len(), &feedForwardPart{p, f}
 		out[i] = &own
@@ -50,7 +54,7 @@ func (f *FeedForward) Split(r Ranks) ([]FFN, error) {
 
 // Build records the network.
 func (f *FeedForward) Build(g *ops.Graph, w models.Weights, x ops.Value) ops.Value {
-	return Linear(g, w, "ffn_down", f.Act(g, Linear(g, w, "ffn_up", x)))
+	return Linear(g, w, "ffn_down"+f.Suffix, f.Act(g, Linear(g, w, "ffn_up"+f.Suffix, x)))
 }
 
 // ReadFeedForwards returns the network of each layer: feed_forward_length is one number or a list. acts holds an

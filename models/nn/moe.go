@@ -6,15 +6,16 @@ import (
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// MoE is a mixture of experts: a router picks Used of Experts gated feed-forward networks for each token and adds
-// their outputs with weights; a shared expert, if there is one, serves every token. Experts and router may have
-// biases, and exp_probs_b.bias, where present, joins the choice but not the weights. Files may fuse the experts'
-// gate and up matrices, in that order, into ffn_gate_up_exps, or hold each expert's matrices as tensors of their
-// own (ffn_gate.0, ffn_gate.1, ...).
+// MoE is a mixture of experts: a router picks Used of Experts feed-forward networks for each token, gated ones unless
+// Plain says otherwise, and adds their outputs with weights; a shared expert, if there is one, serves every token.
+// Experts and router may have biases, and exp_probs_b.bias, where present, joins the choice but not the weights. Files
+// may fuse the experts' gate and up matrices, in that order, into ffn_gate_up_exps, or hold each expert's matrices as
+// tensors of their own (ffn_gate.0, ffn_gate.1, ...).
 type MoE struct {
 	Embd, FF      int
 	Experts, Used int
 	Act           Activation // nil: ops.SwiGLU
+	Plain         Unary      // of experts without a gate, in place of Act; nil: they have one
 	InTurn        bool       // rows of gate and up alternate in ffn_gate_up_exps
 
 	Gating ops.Gating
@@ -28,6 +29,10 @@ type MoE struct {
 	Shared     int  // FF size of the shared expert; 0: none
 	SharedGate bool // the shared expert's output is multiplied by sigmoid(ffn_gate_inp_shexp·x)
 
+	// Slots is how many experts another device than theirs has copies of, which it runs in place of theirs; 0: none.
+	// See models.ExpertCacher.
+	Slots int
+
 	split *moePart // of one rank; nil: the whole
 }
 
@@ -36,7 +41,16 @@ type moePart struct {
 	whole *MoE
 }
 
-func (m *MoE) shared() *MLP { return &MLP{Embd: m.Embd, FF: m.Shared, Act: m.Act, Suffix: "_shexp"} }
+// shared is the shared expert.
+func (m *MoE) shared() interface {
+	FFN
+	kind() string
+} {
+	if m.Plain != nil {
+		return &FeedForward{Embd: m.Embd, FF: m.Shared, Act: m.Plain, Suffix: "_shexp"}
+	}
+	return &MLP{Embd: m.Embd, FF: m.Shared, Act: m.Act, Suffix: "_shexp"}
+}
 
 // Specs adds router, experts and shared expert.
 func (m *MoE) Specs(s *Specs) {
@@ -58,14 +72,22 @@ func (m *MoE) Specs(s *Specs) {
 		return p
 	}
 	in, out := tensor.Shape{m.Experts, m.FF, m.Embd}, tensor.Shape{m.Experts, m.Embd, m.FF}
+	before := len(s.List)
 	columns := []models.Segment{{Kind: expertColumns, Units: m.FF, Size: 1}}
 	rows := models.Split{Axis: 1, Segments: columns}
 	gate := models.WeightSpec{Name: "ffn_gate_exps", Shape: in, Part: fused(0), Stack: "ffn_gate.%d", Split: rows}
 	up := models.WeightSpec{Name: "ffn_up_exps", Shape: in, Part: fused(1), Stack: "ffn_up.%d", Split: rows}
-	s.linear(gate, false)
+	if m.Plain == nil {
+		s.linear(gate, false)
+	} else {
+		up.Part = models.Part{}
+	}
 	s.linear(up, false)
 	s.linear(models.WeightSpec{Name: "ffn_down_exps", Shape: out, Stack: "ffn_down.%d",
 		Split: models.Split{Axis: 2, Segments: columns}}, false)
+	if m.Slots > 0 {
+		m.slotSpecs(s, s.List[before:])
+	}
 	if m.Shared > 0 {
 		m.shared().Specs(s)
 		if m.SharedGate {
@@ -137,13 +159,32 @@ func (m *MoE) Route(g *ops.Graph, w models.Weights, x ops.Value) (ids, weights o
 // Mix records the weighted sum of what the chosen experts make of x.
 func (m *MoE) Mix(g *ops.Graph, w models.Weights, x, ids, weights ops.Value) ops.Value {
 	row := ops.Reshape(g, x, x.Shape().Rows(), 1, m.Embd)
-	y := activate(g, m.Act, experts(g, w, "ffn_gate_exps", row, ids), experts(g, w, "ffn_up_exps", row, ids))
-	return ops.WeightedSum(g, experts(g, w, "ffn_down_exps", y, ids), weights)
+	if m.Slots > 0 {
+		return ops.WeightedSum(g, m.mixSlots(g, w, row, ids), weights)
+	}
+	return ops.WeightedSum(g, m.each(g, w, row, "exps", ops.MulMatExperts, ids, ids), weights)
 }
 
-// experts is Linear with the matrices of each token's own experts. x: [tokens, 1 or k, in]; result [tokens, k, out].
-func experts(g *ops.Graph, w models.Weights, name string, x, ids ops.Value) ops.Value {
-	y := ops.MulMatExperts(g, x, w.Get(g, name+".weight"), ids)
+// product is ops.MulMatExperts, or ops.MulMatSomeExperts.
+type product func(g *ops.Graph, x, w, ids ops.Value) ops.Value
+
+// each records what the experts of each token, of the stacks of tensors with the given suffix, make of row, [tokens, 1,
+// Embd]: [tokens, Used, Embd]. Of ids, product takes some, and what else experts have is read for all.
+func (m *MoE) each(g *ops.Graph, w models.Weights, row ops.Value, suffix string, mul product,
+	some, all ops.Value) ops.Value {
+	linear := func(name string, x ops.Value) ops.Value {
+		return experts(g, w, name+"_"+suffix, x, mul, some, all)
+	}
+	if m.Plain != nil {
+		return linear("ffn_down", m.Plain(g, linear("ffn_up", row)))
+	}
+	return linear("ffn_down", activate(g, m.Act, linear("ffn_gate", row), linear("ffn_up", row)))
+}
+
+// experts is Linear with the matrices of each token's own experts: of ids, mul takes some, and factors and biases are
+// those of all. x: [tokens, 1 or k, in]; result [tokens, k, out].
+func experts(g *ops.Graph, w models.Weights, name string, x ops.Value, mul product, some, ids ops.Value) ops.Value {
+	y := mul(g, x, w.Get(g, name+".weight"), some)
 	if factor := models.FactorName(name); w.Has(factor) {
 		s := y.Shape()
 		each := ops.AddExperts(g, ops.Scale(g, ops.Slice(g, y, 0, 1), 0), w.Get(g, factor), ids)

@@ -134,8 +134,15 @@ func (w weights) linear(name string, e, out int, x []float64) []float64 {
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
-// mlp is down(silu(gate·x) ⊙ up·x) of expert e.
+// mlp is down(silu(gate·x) ⊙ up·x) of expert e, or down(max(up·x, 0)²) where there is no gate.
 func (w weights) mlp(suffix string, e, ff int, x []float64) []float64 {
+	if w.get("ffn_gate"+suffix+".weight") == nil {
+		h := w.linear("ffn_up"+suffix, e, ff, x)
+		for i, u := range h {
+			h[i] = math.Max(u, 0) * math.Max(u, 0)
+		}
+		return w.linear("ffn_down"+suffix, e, len(x), h)
+	}
 	h := w.linear("ffn_gate"+suffix, e, ff, x)
 	for i, u := range w.linear("ffn_up"+suffix, e, ff, x) {
 		h[i] *= sigmoid(h[i]) * u
@@ -236,6 +243,9 @@ func TestFFN(t *testing.T) {
 		{"sigmoid", with(func(m *MoE) { m.Gating, m.Norm, m.Scale = ops.SigmoidGate, true, 2.5 }), nil},
 		{"all experts", with(func(m *MoE) { m.Used = 6 }), noBias},
 		{"shared", with(func(m *MoE) { m.Shared = 5 }), noBias},
+		{"without gates", with(func(m *MoE) {
+			m.Plain, m.Gating, m.Norm, m.Scale, m.Shared = SquaredReLU, ops.SigmoidGate, true, 2.5, 5
+		}), []string{"ffn_gate_inp.bias"}},
 		{"shared and gated", with(func(m *MoE) { m.Shared, m.SharedGate, m.Norm = 5, true, true }), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -225,4 +225,13 @@ func TestTwoCards(t *testing.T) {
 	if got, want := m.PrefillOnTwo(g, l, 100, 0.5), 100/(100*2e-6+100*(10e-6+100e-6)); math.Abs(got/want-1) > 1e-12 {
 		t.Errorf("prefill: %v token/s, want %v", got, want)
 	}
+	// In each of 200 half blocks 1 µs of products, behind 10 µs and half of 100 tokens at 5 GB/s, in floats; or, of many
+	// more operations, 100 µs of products that hide 10 µs and 25 µs, in halves.
+	if got, want := m.PrefillOverlapped(g, l, 100, 0.5, 4), 100/(200*60e-6+1e-6); math.Abs(got/want-1) > 1e-12 {
+		t.Errorf("overlapped: %v token/s, want %v", got, want)
+	}
+	m.Params, m.Head = 2e8, 1e8
+	if got, want := m.PrefillOverlapped(g, l, 100, 0.5, 2), 100/(200*100e-6+35e-6); math.Abs(got/want-1) > 1e-12 {
+		t.Errorf("overlapped in halves: %v token/s, want %v", got, want)
+	}
 }

@@ -37,3 +37,12 @@ func (m Model) PrefillOnTwo(g GPU, l Link, tokens, reached float64) float64 {
 	times, bytes := m.allReduces()
 	return tokens / (tokens/(2*reached*m.Prefill(g)) + times*l.AllReduceSeconds(bytes*tokens))
 }
+
+// PrefillOverlapped is PrefillOnTwo where the cards add one half of the tokens while they compute with the other: what
+// takes longer is all that counts, but for the first half of the first block. Elements that cross have the given bytes.
+func (m Model) PrefillOverlapped(g GPU, l Link, tokens, reached, elem float64) float64 {
+	times, _ := m.allReduces()
+	compute := tokens / (2 * reached * m.Prefill(g)) / times / 2
+	add := l.AllReduceSeconds(elem * m.Embd * tokens / 2)
+	return tokens / (2*times*max(compute, add) + min(compute, add))
+}

@@ -188,8 +188,8 @@ func forFast(t *testing.T, f func(t *testing.T, d *ops.Def, c ops.Case)) {
 
 // dependsOnLevel reports whether an op's bits are those of its level alone: products on tiles are.
 func dependsOnLevel(d *ops.Def, l simd.Level) bool {
-	return l == simd.AMX && (d == ops.MulMatOp || d == ops.MulMatExpertsOp || d == ops.AttentionOp ||
-		d == ops.LatentAttentionOp)
+	return l == simd.AMX && (d == ops.MulMatOp || d == ops.MulMatExpertsOp || d == ops.MulMatSomeExpertsOp ||
+		d == ops.AttentionOp || d == ops.LatentAttentionOp)
 }
 
 // isInteger reports whether weights of type dt are multiplied as integers.

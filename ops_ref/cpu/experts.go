@@ -10,6 +10,7 @@ import (
 
 func init() {
 	Register(ops.MulMatExpertsOp, bindMulMatExperts)
+	Register(ops.MulMatSomeExpertsOp, bindMulMatExperts)
 	Register(ops.AddExpertsOp, bindAddExperts)
 	Register(ops.WeightedSumOp, bindWeightedSum)
 }
@@ -34,6 +35,7 @@ type mulMatExpertsTask struct {
 	chosen    int // experts of a token
 	outs      int // rows of one expert's matrix
 	perToken  bool
+	some      bool // ids may be negative: none
 	local     *scratch
 	lists     int // where they are in local
 	panels    bool
@@ -45,7 +47,8 @@ type mulMatExpertsTask struct {
 func bindMulMatExperts(b *Binding) Task {
 	x, w, ids := b.Call.In[0], b.Call.In[1], b.Call.In[2]
 	t := &mulMatExpertsTask{matrix: newMatrix(w), x: x.F, out: b.Call.Out[0].F, ids: ids.Ints(), chosen: ids.Shape[1],
-		experts: w.Shape[0], outs: w.Shape[1], perToken: x.Shape[1] == 1}
+		experts: w.Shape[0], outs: w.Shape[1], perToken: x.Shape[1] == 1,
+		some: b.Node.Op == ops.MulMatSomeExpertsOp}
 	if t.integer {
 		t.acts = b.Activations(t.f)
 	} else if simd.Current() == simd.Generic {
@@ -66,9 +69,14 @@ func bindMulMatExperts(b *Binding) Task {
 
 // Run takes rows of the matrices that somebody chose.
 func (t *mulMatExpertsTask) Run(w *par.Worker) error {
-	if err := index.CheckExperts(t.ids, t.experts); err != nil {
+	check := index.CheckExperts
+	if t.some {
+		check = index.CheckSomeExperts
+	}
+	if err := check(t.ids, t.experts); err != nil {
 		return err
 	}
+	t.clear(w)
 	local := t.local.local[w.ID].b
 	lists := cast.Of[int32](local[t.lists:])
 	ends, users := lists[:t.experts+1], lists[t.experts+1:][:len(t.ids)]
@@ -100,11 +108,27 @@ func (t *mulMatExpertsTask) Run(w *par.Worker) error {
 	return nil
 }
 
-// sortUsers lists the places in ids that name each expert e: users[ends[e]:ends[e+1]], in rising order.
+// clear writes the worker's share of the results of no expert.
+func (t *mulMatExpertsTask) clear(w *par.Worker) {
+	if !t.some {
+		return
+	}
+	lo, hi := evenly(w, len(t.ids), max(1, elementGrain/t.outs))
+	for i := lo; i < hi; i++ {
+		if t.ids[i] < 0 {
+			clear(t.out[i*t.outs:][:t.outs])
+		}
+	}
+}
+
+// sortUsers lists the places in ids that name each expert e: users[ends[e]:ends[e+1]], in rising order. Negative ids are
+// left out.
 func sortUsers(ends, users, ids []int32) {
 	clear(ends)
 	for _, e := range ids {
-		ends[e]++
+		if e >= 0 {
+			ends[e]++
+		}
 	}
 	var sum int32
 	for e := range ends {
@@ -112,9 +136,10 @@ func sortUsers(ends, users, ids []int32) {
 		ends[e] = sum
 	}
 	for i := len(ids) - 1; i >= 0; i-- {
-		e := ids[i]
-		ends[e]--
-		users[ends[e]] = int32(i)
+		if e := ids[i]; e >= 0 {
+			ends[e]--
+			users[ends[e]] = int32(i)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -124,7 +125,7 @@ func TestInterleavedWeightsRefuse(t *testing.T) {
 		}
 	}
 	wants(s.Upload(w, raw[:17*288]), `"w"`, "4896 bytes are not whole rows of 288, 16 together")
-	wants(s.Download(make([]byte, len(raw)), w), `"w"`, "rows16")
+	wants(s.Download(make([]byte, 17*288), w), `"w"`, "4896 bytes are not whole rows of 288, 16 together")
 	for _, bad := range []tensor.Shape{{47, 512}, {3, 8, 512}, {48, 100}, {1 << 40, 1 << 40}, {512}} {
 		if l := dev.Layout(ops.WeightUse{DType: quant.Q4_K, Shape: bad}); !l.IsZero() {
 			t.Errorf("shape %v lies as %+v", bad, l)
@@ -132,5 +133,18 @@ func TestInterleavedWeightsRefuse(t *testing.T) {
 	}
 	if l := dev.Layout(ops.WeightUse{DType: tensor.F16, Shape: w.Shape}); !l.IsZero() {
 		t.Error("F16 is interleaved")
+	}
+}
+
+// TestDownloadInterleaved checks that what was interleaved comes back as it was uploaded.
+func TestDownloadInterleaved(t *testing.T) {
+	const rows, k = 352, 512 // for several goroutines
+	for _, dt := range []tensor.DType{quant.Q8_0, quant.Q4_K, quant.Q5_K, quant.Q6_K} {
+		dev, w, raw := interleavedWeight(t, nil, dt, rows, k)
+		s, _ := dev.Stream()
+		got := make([]byte, len(raw))
+		if err := s.Download(got, w); err != nil || !bytes.Equal(got, raw) {
+			t.Errorf("%v: %v, or the bytes differ", dt, err)
+		}
 	}
 }

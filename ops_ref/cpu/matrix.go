@@ -199,7 +199,7 @@ func (m *matrix) floats(dst []float32, r, n, first, size int) {
 
 // rounds returns how many activations share a scale where n multiplies integers, see ops.Caps.
 func rounds(n *ops.Node) int {
-	if n.Op != ops.MulMatOp && n.Op != ops.MulMatExpertsOp {
+	if n.Op != ops.MulMatOp && n.Op != ops.MulMatExpertsOp && n.Op != ops.MulMatSomeExpertsOp {
 		return 0
 	}
 	w := n.In[1].DType()

@@ -26,10 +26,13 @@ func slack(d *ops.Def, c ops.Case, in operands, want result, r int) func(j int) 
 		return func(j int) float64 {
 			return dotSlack(c.Args[1].DType, x, in.floats[1], j/n, j%n, c.Args[1].Shape[1])
 		}
-	case ops.MulMatExpertsOp:
+	case ops.MulMatExpertsOp, ops.MulMatSomeExpertsOp:
 		k, n, dim := c.Args[2].Shape[1], c.Args[1].Shape[1], c.Args[1].Shape[2]
 		return func(j int) float64 {
 			u := j / n
+			if c.Args[2].Ints[u] < 0 { // nothing is multiplied
+				return 0
+			}
 			row := int(c.Args[2].Ints[u])*n + j%n
 			if c.Args[0].Shape[1] == 1 {
 				u /= k

@@ -143,6 +143,11 @@ func (p *parallel) sparse(g *ops.Graph, w models.Weights, h ops.Value) ops.Value
 	return p.moe.Mix(g, w, norm("pre_ffw_norm_2"), ids, weights)
 }
 
+// WithSlots implements nn.CachedFFN.
+func (p *parallel) WithSlots(n int) nn.FFN {
+	return &parallel{p.dense, p.moe.WithSlots(n).(*nn.MoE), p.eps}
+}
+
 // Split gives each rank parts of both networks.
 func (p *parallel) Split(r nn.Ranks) ([]nn.FFN, error) {
 	dense, err := nn.SplitFeed(p.dense, r)
