@@ -71,8 +71,9 @@ func rankLimits(out io.Writer, g limits.GPU, match *regexp.Regexp) error {
 				"all-reduce of a token %.1f µs; %.0f %% of memory's and %.0f %% of matrix rate, nothing overlaps\t[%s]\n",
 				g.Name, m.Name, l.Name, contexts[1], d, d/decode, of, p, p/prefill, 1e6*l.AllReduceSeconds(4*m.Embd),
 				100*g.Efficiency, 100*reachedFlops, limits.Label)
-			fmt.Fprintf(w, "\t\t\t\tprefill, were half of a step's tokens added beside products of the other: %.2fx, in "+
-				"16 bits %.2fx\t\t[%s]\n", m.PrefillOverlapped(g, l, rankTokens, reachedFlops, 4)/prefill,
+			fmt.Fprintf(w, "2x %s\tranks/%s\t%s\twere half of a step's tokens added beside products of the other\tprefill "+
+				"%.2fx, in 16 bits %.2fx\t\t[%s]\n", g.Name, m.Name, l.Name,
+				m.PrefillOverlapped(g, l, rankTokens, reachedFlops, 4)/prefill,
 				m.PrefillOverlapped(g, l, rankTokens, reachedFlops, 2)/prefill, limits.Label)
 		}
 	}

@@ -263,8 +263,8 @@ func TestFastError(t *testing.T) {
 		level++
 		at = 0
 		forFast(t, func(t *testing.T, d *ops.Def, c ops.Case) {
-			if at++; testing.Short() && (at+level)%4 > 0 {
-				t.Skip("SKIPPED: -short leaves three of four cases of a level to make long")
+			if at++; testing.Short() && (at+level)%8 > 0 {
+				t.Skip("SKIPPED: -short leaves seven of eight cases of a level to make long")
 			}
 			k, ok := known[d.Name+"/"+c.Name]
 			if !ok {
