@@ -93,12 +93,6 @@ func (p PartPlacement) Bound() float64 {
 // 960 GB/s".
 func (p PartPlacement) String() string {
 	var b strings.Builder
-	gib := func(n int64) string {
-		if n < 1<<30/10 {
-			return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-		}
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	}
 	fmt.Fprintf(&b, "%s: %s", p.Device, ranges(p.Layers))
 	if p.Experts > 0 {
 		fmt.Fprintf(&b, ", experts of %d layers", p.Experts)
@@ -106,11 +100,11 @@ func (p PartPlacement) String() string {
 	if p.Slots > 0 {
 		fmt.Fprintf(&b, ", copies of %d experts of each", p.Slots)
 	}
-	fmt.Fprintf(&b, ", %s", gib(p.Weights+p.State+p.Plans))
+	fmt.Fprintf(&b, ", %s", runner.FormatBytes(p.Weights+p.State+p.Plans))
 	if p.Free >= 0 {
-		fmt.Fprintf(&b, " of %s free", gib(p.Free))
+		fmt.Fprintf(&b, " of %s free", runner.FormatBytes(p.Free))
 	}
-	fmt.Fprintf(&b, "; a token reads %s", gib(p.Read))
+	fmt.Fprintf(&b, "; a token reads %s", runner.FormatBytes(p.Read))
 	if p.Rate > 0 {
 		fmt.Fprintf(&b, ", at least %.1f ms at %.0f GB/s", 1000*p.Bound(), p.Rate/1e9)
 	}

@@ -25,9 +25,10 @@ func (o Options) cached(c *computer, arch models.Model, src models.Source) (mode
 		return nil, &OptionError{Option: "ExpertCache", Needs: "Experts"}
 	case o.Invariant:
 		return bad("%s: Invariant does not go with it, since answers depend on which experts have copies",
-			sizeOf(o.ExpertCache))
+			runner.FormatBytes(o.ExpertCache))
 	case o.Collect:
-		return bad("%s: what is measured of a model must see all of its experts in one place", sizeOf(o.ExpertCache))
+		return bad("%s: what is measured of a model must see all of its experts in one place",
+			runner.FormatBytes(o.ExpertCache))
 	}
 	var names []string
 	for _, d := range c.parts {
@@ -38,11 +39,12 @@ func (o Options) cached(c *computer, arch models.Model, src models.Source) (mode
 		return arch, nil // plotter.split says so
 	}
 	if kind, _, _ := strings.Cut(o.Experts, ":"); kind != "cpu" && kind != "ref" {
-		return bad("%s: experts are on %s, and only those of cpu have copies elsewhere", sizeOf(o.ExpertCache), o.Experts)
+		return bad("%s: experts are on %s, and only those of cpu have copies elsewhere",
+			runner.FormatBytes(o.ExpertCache), o.Experts)
 	}
 	cacher, ok := arch.(models.ExpertCacher)
 	if !ok {
-		return bad("%s: %s has no experts", sizeOf(o.ExpertCache), arch.Params().Arch)
+		return bad("%s: %s has no experts", runner.FormatBytes(o.ExpertCache), arch.Params().Arch)
 	}
 	// What one expert of each layer takes on the first of the other devices.
 	card := c.parts[0]
@@ -61,11 +63,12 @@ func (o Options) cached(c *computer, arch models.Model, src models.Source) (mode
 		}
 	}
 	if each == 0 {
-		return bad("%s: %s has no experts", sizeOf(o.ExpertCache), arch.Params().Arch)
+		return bad("%s: %s has no experts", runner.FormatBytes(o.ExpertCache), arch.Params().Arch)
 	}
 	slots := int(min(o.ExpertCache/each, int64(experts)))
 	if slots == 0 {
-		return bad("%s is less than one expert of each layer takes, %s", sizeOf(o.ExpertCache), sizeOf(each))
+		return bad("%s is less than one expert of each layer takes, %s", runner.FormatBytes(o.ExpertCache),
+			runner.FormatBytes(each))
 	}
 	m, err := cacher.CacheExperts(slots)
 	if err != nil {
@@ -101,8 +104,8 @@ func (p *plotter) checkCache() error {
 		}
 	}
 	if slots > free {
-		return &OptionError{Option: "ExpertCache", Reason: fmt.Sprintf("%s for copies of experts is more than what is free "+
-			"on %s, %s", sizeOf(slots), strings.Join(names, ","), sizeOf(free))}
+		return &OptionError{Option: "ExpertCache", Reason: fmt.Sprintf("%s for copies of experts is more than what is "+
+			"free on %s, %s", runner.FormatBytes(slots), strings.Join(names, ","), runner.FormatBytes(free))}
 	}
 	return nil
 }
@@ -120,15 +123,4 @@ func (p *plotter) cachedShare() (slots int, share float64) {
 		}
 	}
 	return slots, float64(slots) / float64(max(1, experts))
-}
-
-// sizeOf formats a number of bytes: "5.0 GiB", below a tenth of that "31.0 MiB", below a tenth of that "2.0 KiB".
-func sizeOf(n int64) string {
-	switch {
-	case n >= 1<<30/10:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20/10:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
 }

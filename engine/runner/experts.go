@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hipengine/hipengine/models"
+	"github.com/hipengine/hipengine/ops"
 )
 
 // ExpertUse is how a model with slots for experts (models.ExpertCacher) uses them, since the start.
@@ -33,16 +34,16 @@ const (
 	// expertSteps is how many steps are between looks at what was chosen.
 	expertSteps = 4
 
-	// expertBytes bounds what is copied at a look; one expert always is. It takes some milliseconds.
+	// expertBytes bounds what is copied at a look; one expert always is.
 	expertBytes = 16 << 20
 
-	// expertHalf is how often an expert is chosen on average until what was counted before counts half: some ten choices
-	// of those that are not chosen at random.
+	// expertHalf is how often an expert is chosen on average until what was counted before counts half: some ten
+	// choices of those that are not chosen at random.
 	expertHalf = 32
 
-	// An expert takes the slot of another that was chosen less often by expertGain, since a copy costs about as much as so
-	// many products with it where it is, and by expertNoise standard deviations, so that those that are chosen as often as
-	// each other do not take turns.
+	// An expert takes the slot of another that was chosen less often by expertGain, for a copy is taken to cost
+	// about as much as so many products with it where it is, and by expertNoise standard deviations, so that those that are chosen as
+	// often as each other do not take turns.
 	expertGain  = 3
 	expertNoise = 3
 )
@@ -62,9 +63,11 @@ type expertCache struct {
 type layerExperts struct {
 	models.ExpertSlots
 	slot []int32   // of each expert, -1: none
-	held []int32   // expert in each slot
+	held []int32   // expert in each slot, -1: none, for its copy failed
 	seen []uint32  // counts at the last look
 	uses []float64 // choices of late
+
+	stale bool // the device's table is not slot
 }
 
 // newExpertCache returns what decides on the slots of a model's experts; nil if there are none.
@@ -105,40 +108,49 @@ func (r *Runner) moveExperts(ctx context.Context) error {
 		return nil
 	}
 	if c.steps++; c.steps <= expertSteps {
-		return nil
+		return c.writeTables(r.stream) // what an error kept back
 	}
 	c.steps = 1
 	if err := r.countExperts(ctx); err != nil {
 		return fmt.Errorf("runner: uses of experts: %w", err)
 	}
 	sync := func() error { return r.stream.Sync(ctx) }
-	changed := make([]bool, len(c.layers))
 	for left := int64(expertBytes); ; {
 		i, expert, slot := c.best()
 		if i < 0 || left <= 0 {
 			break
 		}
 		l := &c.layers[i]
+		if old := l.held[slot]; old >= 0 {
+			l.slot[old], l.held[slot] = -1, -1
+		}
+		l.stale = true
 		var err error
 		if c.staging, err = l.Fill(r.stream, slot, expert, c.staging, sync); err != nil {
 			return fmt.Errorf("runner: %w", err)
 		}
-		l.slot[l.held[slot]], l.slot[expert], l.held[slot] = -1, int32(slot), int32(expert)
-		changed[i] = true
+		l.slot[expert], l.held[slot] = int32(slot), int32(expert)
 		c.copies.Add(1)
 		left -= l.Bytes
 	}
-	for i, l := range c.layers {
-		if !changed[i] {
+	return c.writeTables(r.stream)
+}
+
+// writeTables brings the tables of the device up to date. A step must not run before, for slots may hold others.
+func (c *expertCache) writeTables(stream ops.Stream) error {
+	for i := range c.layers {
+		l := &c.layers[i]
+		if !l.stale {
 			continue
 		}
 		c.raw = c.raw[:0]
 		for _, s := range l.slot {
 			c.raw = binary.LittleEndian.AppendUint32(c.raw, uint32(s))
 		}
-		if err := r.stream.Upload(l.Table, c.raw); err != nil {
+		if err := stream.Upload(l.Table, c.raw); err != nil {
 			return fmt.Errorf("runner: slots of experts: %w", err)
 		}
+		l.stale = false
 	}
 	return nil
 }
@@ -202,12 +214,18 @@ func (c *expertCache) best() (layer, expert, slot int) {
 				to = e
 			}
 		}
-		for s, e := range l.held {
-			if l.uses[e] < l.uses[l.held[from]] {
+		uses := func(slot int) float64 { // of what it holds
+			if e := l.held[slot]; e >= 0 {
+				return l.uses[e]
+			}
+			return 0
+		}
+		for s := range l.held {
+			if uses(s) < uses(from) {
 				from = s
 			}
 		}
-		often, least := l.uses[to], l.uses[l.held[from]]
+		often, least := l.uses[to], uses(from)
 		if gain := often - least - expertGain - expertNoise*math.Sqrt(often+least); gain > most {
 			layer, expert, slot, most = i, to, from, gain
 		}

@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"errors"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -56,7 +58,7 @@ func expertRunner(t *testing.T, arch string, dt tensor.DType, slots int) *Runner
 	return r
 }
 
-// expertSteps reads a prompt and then single tokens, and returns all logits.
+// expertLogits reads a prompt and then single tokens, and returns all logits.
 func expertLogits(t *testing.T, r *Runner, tokens []int32) []float32 {
 	t.Helper()
 	id, err := r.Open()
@@ -161,6 +163,51 @@ func TestExpertUse(t *testing.T) {
 			if got := int32(raw[4*e]) | int32(raw[4*e+1])<<8 | int32(raw[4*e+2])<<16 | int32(raw[4*e+3])<<24; got != slot ||
 				slot >= 0 && l.held[slot] != int32(e) {
 				t.Errorf("layer %d: expert %d has slot %d on the device, %d here", i, e, got, slot)
+			}
+		}
+	}
+}
+
+// breaking is a stream whose uploads of copies of experts fail after a few.
+type breaking struct {
+	ops.Stream
+	good int
+}
+
+func (b *breaking) Upload(dst tensor.Tensor, src []byte) error {
+	if models.IsExpertSlots(dst.Name) {
+		if b.good--; b.good < 0 {
+			return errors.New("the cable is out")
+		}
+	}
+	return b.Stream.Upload(dst, src)
+}
+
+// TestExpertCopyFails: after a copy failed, whatever it left in its slot, steps compute what they would without slots.
+func TestExpertCopyFails(t *testing.T) {
+	tokens := slices.Repeat([]int32{3, 7, 5}, 20)
+	want := expertLogits(t, expertRunner(t, "qwen35moe", quant.Q8_0, 0), tokens)
+	for good := range 4 { // stacks of an expert are three
+		r := expertRunner(t, "qwen35moe", quant.Q8_0, 2)
+		whole := r.stream
+		r.stream = &breaking{whole, good}
+		id, err := r.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 0; err == nil; n++ {
+			if _, err = r.Step(t.Context(), []Work{{Seq: id, Tokens: []int32{3}, Rows: 1}}); n > 100 {
+				t.Fatal("no copy was made")
+			}
+		}
+		if !strings.Contains(err.Error(), "the cable is out") {
+			t.Fatal(err)
+		}
+		r.Release(id)
+		r.stream = whole
+		for i, x := range expertLogits(t, r, tokens) {
+			if math.Float32bits(x) != math.Float32bits(want[i]) {
+				t.Fatalf("after %d uploads: logit %d is %v, want %v", good, i, x, want[i])
 			}
 		}
 	}

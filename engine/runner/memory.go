@@ -77,9 +77,9 @@ func (m Memory) Err() error {
 // String lists the parts: "weights 4.1 GiB, state 1.0 GiB (1 sequence of 8192 tokens), plans 0.2 GiB: 5.3 GiB of 23.9
 // GiB free on hip:0".
 func (m Memory) String() string {
-	s := fmt.Sprintf("%s: %s", m.parts(), gibibytes(m.Need()))
+	s := fmt.Sprintf("%s: %s", m.parts(), FormatBytes(m.Need()))
 	if m.Free >= 0 {
-		s += fmt.Sprintf(" of %s free", gibibytes(m.Free))
+		s += fmt.Sprintf(" of %s free", FormatBytes(m.Free))
 	}
 	return s + " on " + m.Device
 }
@@ -93,12 +93,12 @@ func (m Memory) parts() string {
 	if m.Kept > 0 {
 		kept = fmt.Sprintf(" and %d earlier states", m.Kept)
 	}
-	return fmt.Sprintf("weights %s, state %s (%s of %d tokens%s), plans %s", gibibytes(m.Weights), gibibytes(m.State),
-		seqs, m.Context, kept, gibibytes(m.Plans))
+	return fmt.Sprintf("weights %s, state %s (%s of %d tokens%s), plans %s", FormatBytes(m.Weights), FormatBytes(m.State),
+		seqs, m.Context, kept, FormatBytes(m.Plans))
 }
 
-// gibibytes formats a size: "4.1 GiB", below a tenth of that "31.0 MiB", below a tenth of that "2.0 KiB".
-func gibibytes(n int64) string {
+// FormatBytes formats a size as Memory does: "4.1 GiB", below a tenth of that "31.0 MiB", below a tenth of that "2.0 KiB".
+func FormatBytes(n int64) string {
 	switch {
 	case n >= 1<<30/10:
 		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
@@ -116,7 +116,7 @@ func (e *MemoryError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "runner: the model does not fit on %s: %s are %s, and %s is free: %s too little", e.Device,
 		e.parts(),
-		gibibytes(e.Need()), gibibytes(e.Free), gibibytes(e.Need()-e.Free))
+		FormatBytes(e.Need()), FormatBytes(e.Free), FormatBytes(e.Need()-e.Free))
 	switch {
 	case e.Fits > 0:
 		fmt.Fprintf(&b, "; a context of %d tokens fits", e.Fits)
