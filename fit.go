@@ -38,7 +38,8 @@ func (f Fit) Fits() bool { return !f.crowded && (f.Free < 0 || f.Need() <= f.Fre
 // Fit says what a model that is open would need on the host's device, and whether it fits, from metadata alone:
 // nothing is loaded. Of the options, Context, Sequences, KVType, Invariant and Spec matter; a Context of 0 is the
 // longest that the model was made for, and SpecAuto guesses nothing, since it takes what is left. memory is what there
-// is in bytes, on each of several devices; 0 is what is free on the device beside the models of the host. Errors are those of Host.Open about the file and the options.
+// is in bytes, on each of several devices; 0 is what is free on the device beside the models of the host. Errors are
+// those of Host.Open about the file and the options.
 func (h *Host) Fit(ctx context.Context, f *File, o Options, memory int64) (Fit, error) {
 	kv, err := o.kvType(h.options)
 	if err != nil {

@@ -43,7 +43,8 @@ type Options struct {
 
 	// ExpertCache is the memory, in bytes, for copies of experts on the other devices, where Experts is cpu: of the
 	// experts of each layer those that tokens chose most of late. They are run there, next to the rest on the CPU. Text
-	// differs from that without by what the devices round differently, and may depend on what was chosen before; 0 is none.
+	// differs from that without by what the devices round differently, and may depend on what was chosen before; 0 is
+	// none.
 	ExpertCache int64
 
 	// KVTokens is how many tokens the cache of keys and values holds over all sequences; 0 is enough for all of them

@@ -89,8 +89,8 @@ func (p PartPlacement) Bound() float64 {
 	return float64(p.Read) / p.Rate
 }
 
-// String describes the part: "hip:0: layers 0-29, 15.1 GiB of 23.9 GiB free; a token reads 14.0 GiB, at least 15.7 ms at
-// 960 GB/s".
+// String describes the part: "hip:0: layers 0-29, 15.1 GiB of 23.9 GiB free; a token reads 14.0 GiB, at least 15.7 ms
+// at 960 GB/s".
 func (p PartPlacement) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", p.Device, ranges(p.Layers))

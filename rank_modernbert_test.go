@@ -11,7 +11,8 @@ import (
 	"github.com/hipengine/hipengine/models/convert"
 )
 
-// modernBERTRanker is the fixture of ModernBERT with a head of one score, as ModernBertForSequenceClassification has it.
+// modernBERTRanker is the fixture of ModernBERT with a head of one score, as ModernBertForSequenceClassification has
+// it.
 func modernBERTRanker(t *testing.T, pooling string) string {
 	t.Helper()
 	const embd = 128
@@ -66,7 +67,8 @@ func modernBERTScore(states []float32, pooling string) float64 {
 	return 1 / (1 + math.Exp(-score))
 }
 
-// TestRankModernBERT scores with the head of ModernBERT, from a folder and from a file, what PyTorch made of the tokens.
+// TestRankModernBERT scores with the head of ModernBERT, from a folder and from a file, what PyTorch made of the
+// tokens.
 func TestRankModernBERT(t *testing.T) {
 	ref := readReference(t, testfiles.Path(t, "fixtures2/emb_modernbert"))
 	h := newHost(t, HostOptions{Device: "ref", Threads: 1})

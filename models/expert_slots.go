@@ -140,8 +140,8 @@ func (s slotStack) copied(slot, expert int) (from, to tensor.Tensor, bytes int64
 	return from, to, bytes
 }
 
-// Element returns element i of the outermost dimension of a tensor, where it lies in the whole. Of one with a layout its
-// rows must be whole runs of those that are repacked together.
+// Element returns element i of the outermost dimension of a tensor, where it lies in the whole. Of one with a layout
+// its rows must be whole runs of those that are repacked together.
 func Element(t tensor.Tensor, i int) tensor.Tensor {
 	n := int64(t.Shape[0])
 	size, _ := ops.WeightBytes(t) // a tensor that exists has a size

@@ -262,7 +262,8 @@ func TestBadMeta(t *testing.T) {
 				c.key = strings.Replace(c.key, "layer_norm_rms_epsilon", "layer_norm_epsilon", 1)
 				c.want = strings.Replace(c.want, "layer_norm_rms_epsilon", "layer_norm_epsilon", 1)
 			}
-			if unread(arch, c.key) || strings.HasPrefix(arch, "nemotron_h") && c.key == "feed_forward_length" && c.v == uint32(0) {
+			if unread(arch, c.key) ||
+				strings.HasPrefix(arch, "nemotron_h") && c.key == "feed_forward_length" && c.v == uint32(0) {
 				continue
 			}
 			if arch == "bert" && strings.HasPrefix(c.key, "rope.") {

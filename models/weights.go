@@ -132,8 +132,8 @@ type Home struct {
 	Bytes  int64
 }
 
-// Homes lists the devices that weights lie on, or were declared for: what its Place returned, where a device consists of
-// several. The result must not be changed.
+// Homes lists the devices that weights lie on, or were declared for: what its Place returned, where a device consists
+// of several. The result must not be changed.
 func (w Weights) Homes() []Home { return w.homes }
 
 // Mapped returns the bytes of weights that lie where their source has them.
@@ -154,9 +154,9 @@ func (w Weights) Free() error {
 }
 
 // LoadWeights copies the weights of m from src to dev, each in the type that the source stores and in the layout that
-// dev chooses for the ops that read it: in one allocation, or, of a device that consists of several, in one on each that
-// its Place names. Nothing is allocated before every tensor was found with the right shape. progress, which may be nil,
-// is told the bytes copied so far and in all. An error, or the end of ctx, frees what was allocated.
+// dev chooses for the ops that read it: in one allocation, or, of a device that consists of several, in one on each
+// that its Place names. Nothing is allocated before every tensor was found with the right shape. progress, which may be
+// nil, is told the bytes copied so far and in all. An error, or the end of ctx, frees what was allocated.
 func LoadWeights(ctx context.Context, m Model, src Source, dev ops.Device, progress func(done, total int64)) (w Weights,
 	err error) {
 	homes, total, err := resolve(m, src, dev)

@@ -40,8 +40,8 @@ var CountExpertsOp = Register(&Def{
 	},
 })
 
-// CountExperts adds to counts, a state I32 [experts, 1], how often each expert is among ids, I32 [tokens, k], and returns
-// the updated counts. -1-e stands for expert e too, as in the rest of [ExpertSlots]. Counts wrap around.
+// CountExperts adds to counts, a state I32 [experts, 1], how often each expert is among ids, I32 [tokens, k], and
+// returns the updated counts. -1-e stands for expert e too, as in the rest of [ExpertSlots]. Counts wrap around.
 func CountExperts(g *Graph, counts, ids Value) Value {
 	return one(g.Add(CountExpertsOp, nil, counts, ids))
 }

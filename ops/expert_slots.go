@@ -42,8 +42,8 @@ var ExpertSlotsOp = Register(&Def{
 })
 
 // ExpertSlots looks choices of experts up in a table of slots. ids: I32 [tokens, k], experts, each below the length of
-// the table; table: I32 [experts], the slot of each expert, or a negative number if it has none. The zero Value stands for
-// a table in which each expert has the slot of its own number. The results are
+// the table; table: I32 [experts], the slot of each expert, or a negative number if it has none. The zero Value stands
+// for a table in which each expert has the slot of its own number. The results are
 //   - slots, I32 [tokens, k]: the slot, or 0 for experts without one;
 //   - rest, I32 [tokens, k]: the expert if it has no slot, else -1 minus its number, see [MulMatSomeExperts];
 //   - from, I32 [tokens·k]: for choice i, counted over all tokens, i if it has a slot, else -1, see [ReplaceRows].

@@ -45,8 +45,8 @@ var MulMatSomeExpertsOp = Register(&Def{
 	},
 })
 
-// MulMatSomeExperts is [MulMatExperts] where an id may be negative: no expert, for which nothing is read, and the row of
-// the result is zero. It multiplies the choices that another device does not.
+// MulMatSomeExperts is [MulMatExperts] where an id may be negative: no expert, for which nothing need be read, and the
+// row of the result is zero. It multiplies the choices that another device does not.
 func MulMatSomeExperts(g *Graph, x, w, ids Value) Value {
 	return one(g.Add(MulMatSomeExpertsOp, g.mulMatAttrs(), x, w, ids))
 }

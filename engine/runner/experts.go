@@ -42,8 +42,8 @@ const (
 	expertHalf = 32
 
 	// An expert takes the slot of another that was chosen less often by expertGain, for a copy is taken to cost
-	// about as much as so many products with it where it is, and by expertNoise standard deviations, so that those that are chosen as
-	// often as each other do not take turns.
+	// about as much as so many products with it where it is, and by expertNoise standard deviations, so that those that
+	// are chosen as often as each other do not take turns.
 	expertGain  = 3
 	expertNoise = 3
 )

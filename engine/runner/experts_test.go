@@ -83,8 +83,8 @@ func expertLogits(t *testing.T, r *Runner, tokens []int32) []float32 {
 	return all
 }
 
-// TestExpertSlots: models with slots for some of their experts compute the bits of those without, whichever experts have
-// them, where both devices compute alike; and slots are used.
+// TestExpertSlots: models with slots for some of their experts compute the bits of those without, whichever experts
+// have them, where both devices compute alike; and slots are used.
 func TestExpertSlots(t *testing.T) {
 	tokens := make([]int32, 90)
 	for i := range tokens {

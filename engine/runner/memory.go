@@ -97,7 +97,8 @@ func (m Memory) parts() string {
 		seqs, m.Context, kept, FormatBytes(m.Plans))
 }
 
-// FormatBytes formats a size as Memory does: "4.1 GiB", below a tenth of that "31.0 MiB", below a tenth of that "2.0 KiB".
+// FormatBytes formats a size as Memory does: "4.1 GiB", below a tenth of that "31.0 MiB", below a tenth of that "2.0
+// KiB".
 func FormatBytes(n int64) string {
 	switch {
 	case n >= 1<<30/10:
@@ -350,9 +351,9 @@ func (o Options) planBytes(caps ops.Caps, m models.Model, w models.Weights, stat
 }
 
 // largestPlans returns the keys of the largest prefill, of the decoding of all sequences, and of the largest step of
-// which tokens can be taken back, with all logits and with the top largest of each row, of the largest step that returns
-// the hidden states of all its tokens, and of the most drafts, of all tokens and of the frequent ones. drafts is the
-// model, or nil if it makes none.
+// which tokens can be taken back, with all logits and with the top largest of each row, of the largest step that
+// returns the hidden states of all its tokens, and of the most drafts, of all tokens and of the frequent ones. drafts
+// is the model, or nil if it makes none.
 func largestPlans(o Options, buckets bool, top int, drafts *models.Drafting) []planKey {
 	tokens := max(o.Seqs, min(o.Batch, o.Seqs*o.Context))
 	prefill := models.Sizes{Tokens: tokens, Seqs: o.Seqs, Pages: tableWidth(pagesFor(o.Context), o.Context),

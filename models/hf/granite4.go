@@ -7,8 +7,8 @@ import (
 )
 
 // Granite 4: layers of Mamba 2 between few of attention, dense or with experts beside a shared one, gate and up in one
-// projection. Folders with attention alone are models of Granite 3, whose mixtures have classes of their own. Bamba is the same without factors and experts, with
-// rotation of a part of each head.
+// projection. Folders with attention alone are models of Granite 3, whose mixtures have classes of their own. Bamba is
+// the same without factors and experts, with rotation of a part of each head.
 
 func init() {
 	attention := family{arch: "granite", keys: graniteAttentionKeys, tensors: func(b *builder) {

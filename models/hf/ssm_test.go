@@ -87,7 +87,8 @@ func TestNemotronMixture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(makeFolder(t, string(b), x.stored)); err == nil || !strings.Contains(err.Error(), "moe_latent_size") {
+	_, err = Open(makeFolder(t, string(b), x.stored))
+	if err == nil || !strings.Contains(err.Error(), "moe_latent_size") {
 		t.Errorf("with moe_latent_size: %v", err)
 	}
 }

@@ -24,10 +24,11 @@ var emulatorPairs = []string{"emu:gfx1100,emu:gfx1100", "emu:gfx1100,emu:gfx1201
 // emulatorShort are the models of make long; make emulator-pairs sets HIPENGINE_TEST_MODELS, for all.
 var emulatorShort = []string{"qwen35moe", "gemma4", "deepseek2", "granitehybrid"}
 
-// TestEmulatorBits runs tiny models of all architectures, the layers of which are on two devices by turns, and between GPUs
-// their experts on the other one. Logits are the bits of one device where both are of one kind. Where they are not, they
-// are those of a device for each layer and for its experts, of the kind that it is on: what a layer makes depends on the
-// device that runs it alone. (Between GPU and CPU, sums that go with a layer and its experts alike may be on either.)
+// TestEmulatorBits runs tiny models of all architectures, the layers of which are on two devices by turns, and between
+// GPUs their experts on the other one. Logits are the bits of one device where both are of one kind. Where they are
+// not, they are those of a device for each layer and for its experts, of the kind that it is on: what a layer makes
+// depends on the device that runs it alone. (Between GPU and CPU, sums that go with a layer and its experts alike may
+// be on either.)
 func TestEmulatorBits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make long runs it")
@@ -95,8 +96,8 @@ func layersOf(t *testing.T, arch string) int {
 	return m.Params().Layers
 }
 
-// eachAlone returns s with a part for each of the first n layers, and one for the experts of each that are elsewhere, and
-// what these parts are of pair.
+// eachAlone returns s with a part for each of the first n layers, and one for the experts of each that are elsewhere,
+// and what these parts are of pair.
 func eachAlone(pair []string, s place.Split, n int) (parts []string, out place.Split) {
 	add := func(part int) int {
 		parts = append(parts, pair[part])
@@ -115,29 +116,15 @@ func eachAlone(pair []string, s place.Split, n int) (parts []string, out place.S
 	return parts, out
 }
 
-// placedLogits returns the logits of a tiny model, or hidden states of one that has none, whose weights lie on the named
-// devices as s says: of a prompt, and of tokens behind it one by one.
+// placedLogits returns the logits of a tiny model, or hidden states of one that has none, whose weights lie on the
+// named devices as s says: of a prompt, and of tokens behind it one by one.
 func placedLogits(t *testing.T, arch string, s place.Split, names ...string) []float32 {
 	t.Helper()
 	m, err := models.New(tiny.Meta(arch))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := openParts(t, s.Place, names...)
-	w, err := models.LoadWeights(t.Context(), m, tiny.Weights(m, quant.Q8_0, 7), dev, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Free()
-	r, err := runner.New(dev, m, w, runner.Options{Context: 64, Batch: 64})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	id, err := r.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, id := openSequence(t, openParts(t, s.Place, names...), m, tiny.Weights(m, quant.Q8_0, 7))
 	var all []float32
 	for _, tokens := range [][]int32{{5, 3, 8, 2, 9, 4, 7, 1, 6, 5, 5, 3}, {7}, {2, 2}} {
 		work, step := []runner.Work{{Seq: id, Tokens: tokens, Rows: len(tokens)}}, r.Step
@@ -153,6 +140,26 @@ func placedLogits(t *testing.T, arch string, s place.Split, names ...string) []f
 		}
 	}
 	return all
+}
+
+// openSequence returns a runner of a model on dev, and a sequence of it.
+func openSequence(t *testing.T, dev ops.Device, m models.Model, src models.Source) (*runner.Runner, runner.SeqID) {
+	t.Helper()
+	w, err := models.LoadWeights(t.Context(), m, src, dev, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Free() })
+	r, err := runner.New(dev, m, w, runner.Options{Context: 64, Batch: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	id, err := r.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, id
 }
 
 // openParts returns a device of the named ones: emulated GPUs, and CPUs of a thread.

@@ -11,7 +11,8 @@ import (
 	_ "github.com/hipengine/hipengine/ops_hip/codeobj/all"
 )
 
-// TestEmulator runs tiny models on emulated GPUs of two targets, and on one beside the CPU, which copy through the host.
+// TestEmulator runs tiny models on emulated GPUs of two targets, and on one beside the CPU, which copy through the
+// host.
 func TestEmulator(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make long runs it")

@@ -13,9 +13,9 @@ import (
 	"github.com/hipengine/hipengine/tensor/quant"
 )
 
-// TestEmulatorExpertSlots: on an emulated GPU, experts with slots there and the rest elsewhere give what all of them give
-// elsewhere: the same bits on two GPUs of one kind, and beside a CPU what float32 rounds, or, of Q8_0, where the CPU rounds
-// activations to 8 bits, logits that are no further from those of the GPU alone.
+// TestEmulatorExpertSlots: on an emulated GPU, experts with slots there and the rest elsewhere give what all of them
+// give elsewhere: the same bits on two GPUs of one kind, and beside a CPU what float32 rounds, or, of Q8_0, where the
+// CPU rounds activations to 8 bits, logits that are no further from those of the GPU alone.
 func TestEmulatorExpertSlots(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves the emulator out; make long runs it")
@@ -49,8 +49,8 @@ func TestEmulatorExpertSlots(t *testing.T) {
 	}
 }
 
-// slotLogits returns the logits that a model with so many slots for experts computes on an emulated GPU, its other experts
-// on a device called so, or there too if it has no name.
+// slotLogits returns the logits that a model with so many slots for experts computes on an emulated GPU, its other
+// experts on a device called so, or there too if it has no name.
 func slotLogits(t *testing.T, arch, experts string, dt tensor.DType, slots int) ([]float32, runner.ExpertUse) {
 	t.Helper()
 	m, err := models.New(tiny.Meta(arch))
@@ -67,21 +67,7 @@ func slotLogits(t *testing.T, arch, experts string, dt tensor.DType, slots int) 
 	if experts == "" {
 		split.Experts, experts = nil, "cpu"
 	}
-	dev := openParts(t, split.Place, "emu:gfx1100", experts)
-	w, err := models.LoadWeights(t.Context(), m, src, dev, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Free()
-	r, err := runner.New(dev, m, w, runner.Options{Context: 64, Batch: 32})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	id, err := r.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, id := openSequence(t, openParts(t, split.Place, "emu:gfx1100", experts), m, src)
 	var all []float32
 	for step := range 36 {
 		work := runner.Work{Seq: id, Tokens: []int32{int32(3 + step%2)}, Rows: 1}

@@ -121,8 +121,8 @@ func (t *mulMatExpertsTask) clear(w *par.Worker) {
 	}
 }
 
-// sortUsers lists the places in ids that name each expert e: users[ends[e]:ends[e+1]], in rising order. Negative ids are
-// left out.
+// sortUsers lists the places in ids that name each expert e: users[ends[e]:ends[e+1]], in rising order. Negative ids
+// are left out.
 func sortUsers(ends, users, ids []int32) {
 	clear(ends)
 	for _, e := range ids {
