@@ -145,8 +145,20 @@ func (h *Host) choose(ctx context.Context, name string) (dev ops.Device, tested 
 	return h.auto(ctx), true, nil
 }
 
+// cpu returns the CPU's device. Its threads wait for each other at each step, so that one which has to share its
+// processor holds up all: where there are GPUs, they leave the processors alone from which these get their work.
 func (h *Host) cpu() ops.Device {
-	return h.opener.cpu(cpu.Options{Threads: h.options.Threads})
+	gpus := 0
+	for _, d := range h.opened {
+		if kind, _, _ := strings.Cut(d.ops.Info().Name, ":"); kind == "hip" || kind == "kfd" || kind == "cuda" {
+			gpus++
+		}
+	}
+	beside := 0
+	if gpus > 0 {
+		beside = gpus + 1 // and the one that asks for steps
+	}
+	return h.opener.cpu(cpu.Options{Threads: h.options.Threads, Beside: beside})
 }
 
 // auto takes the best AMD GPU, or else the CPU, and says so, and why.

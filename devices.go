@@ -58,14 +58,21 @@ func (h *Host) computer(ctx context.Context, list string, tested bool) (*compute
 	if err := checkDevices(list); err != nil {
 		return nil, err
 	}
-	c := &computer{}
-	for _, name := range deviceNames(list) {
-		d, err := h.device(ctx, name, tested)
-		if err != nil {
-			c.done()
-			return nil, err
+	names := deviceNames(list)
+	c := &computer{parts: make([]*device, len(names))}
+	// The CPU comes last, which leaves GPUs the threads that they want.
+	for _, last := range []bool{false, true} {
+		for i, name := range names {
+			if (name == "cpu") != last {
+				continue
+			}
+			d, err := h.device(ctx, name, tested)
+			if err != nil {
+				c.done()
+				return nil, err
+			}
+			c.parts[i] = d
 		}
-		c.parts = append(c.parts, d)
 	}
 	if len(c.parts) == 1 {
 		c.ops = c.parts[0].ops
@@ -79,7 +86,9 @@ func (c *computer) done() {
 		_ = c.ops.Close() // what fails here is a device that others report
 	}
 	for _, d := range c.parts {
-		d.users.Done()
+		if d != nil { // opened
+			d.users.Done()
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ type HostOptions struct {
 	// Options.Device.
 	Device string
 
-	// Threads of the CPU devices, at most 1024; 0 takes one per core that the process may use.
+	// Threads of the CPU devices, at most 1024; 0 takes one per core that the process may use, but fewer beside GPUs.
 	Threads int
 
 	// SIMD is the set of vector instructions that the CPU uses: generic, avx2, avx512, amx, neon or neon+dotprod; empty

@@ -148,7 +148,7 @@ func newRanks(devices []ops.Device) (_ ops.Ranks, err error) {
 	return r, nil
 }
 
-// open lets the device reach its peers' memory, and allocates the box, all zero. It runs on the device thread.
+// open lets the device reach its peers' memory, and allocates the box, all zero. It runs in the device's turn.
 func (b *box) open(peers hiprt.Peers, devs []*Device) (err error) {
 	d := b.dev
 	for _, e := range devs {

@@ -147,7 +147,7 @@ func sizeOf(v ops.Value) (int64, error) {
 	return tensor.Bytes(v.DType(), v.Shape())
 }
 
-// launch runs workgroups of l. It runs on the device thread.
+// launch runs workgroups of l. It runs in the device's turn.
 func (s *Sampler) launch(l Planned, mem placed) (KernelStats, error) {
 	f, err := s.dev.function(&l.Launch)
 	if err != nil {

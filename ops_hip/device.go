@@ -31,7 +31,7 @@ type Device struct {
 	opt    Options
 	thread *devthread.Thread
 
-	// Used on the device thread only.
+	// Used in the device's turn only.
 	service hiprt.Stream // for clearing memory and for captures
 	modules map[string]*module
 

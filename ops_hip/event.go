@@ -14,7 +14,7 @@ type event struct {
 	dev *Device
 	mu  sync.Mutex // held while another device's thread uses handle, and to close it
 
-	handle hiprt.Event // 0 when closed; used on the device thread
+	handle hiprt.Event // 0 when closed; used in the device's turn
 }
 
 // Sync waits until all work of the stream before the event is done. If ctx ends first, Sync returns its error.

@@ -17,7 +17,7 @@ type module struct {
 	funcs  map[string]hiprt.Func
 }
 
-// module returns a code object, loaded and checked on first use. It runs on the device thread.
+// module returns a code object, loaded and checked on first use. It runs in the device's turn.
 func (d *Device) module(object string) (*module, error) {
 	if m := d.modules[object]; m != nil {
 		return m, nil
@@ -39,7 +39,7 @@ func (d *Device) module(object string) (*module, error) {
 	return m, nil
 }
 
-// function returns the kernel that a launch names. It runs on the device thread.
+// function returns the kernel that a launch names. It runs in the device's turn.
 func (d *Device) function(l *Launch) (hiprt.Func, error) {
 	m, err := d.module(l.Object)
 	if err != nil {

@@ -86,10 +86,7 @@ func openOn(rt hiprt.Runtime, name string, ordinal int, o Options) (*Device, err
 	}
 	d.info, d.integrated = info(rt, name, ordinal, p), p.Integrated
 	d.info.Target = set.Target
-	d.thread, err = devthread.Start(func() error {
-		if err := rt.Use(ordinal); err != nil {
-			return err
-		}
+	d.thread, err = devthread.Start(func() error { return rt.Use(ordinal) }, func() error {
 		s, err := rt.NewStream()
 		d.service = s
 		return err

@@ -3,6 +3,7 @@ package opship
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
@@ -27,7 +28,9 @@ type Plan struct {
 	outs     []tensor.Tensor // as inputs: without a buffer if in the arena
 	quiet    bool            // a failure to capture is not logged
 
-	// Used on the device thread only.
+	took atomic.Int64 // nanoseconds from its last run to when its results were there; 0 if that is not known
+
+	// Used in the device's turn only.
 	closed   bool
 	bound    uint64      // generation of the arena that launches point to
 	graph    hiprt.Graph // 0 while launches are issued one by one
@@ -62,7 +65,7 @@ func (p *Plan) Output(i int) tensor.Tensor {
 }
 
 // bind points the launches to the arena where it lies now, which need not be where it lay before: the plan then
-// starts like a new one. It runs on the device thread.
+// starts like a new one. It runs in the device's turn.
 func (p *Plan) bind(arena tensor.Buffer, gen uint64) error {
 	b, ok := arena.(*buffer)
 	switch {
@@ -93,7 +96,7 @@ func (p *Plan) bind(arena tensor.Buffer, gen uint64) error {
 	return nil
 }
 
-// closeGraph drops what was captured. It runs on the device thread.
+// closeGraph drops what was captured. It runs in the device's turn.
 func (p *Plan) closeGraph() error {
 	if p.graph == 0 {
 		return nil
@@ -154,7 +157,7 @@ func (p *Plan) Close() error {
 	return err
 }
 
-// issue enqueues one run on s, with the arena as it was when the run was asked for. It runs on the device thread.
+// issue enqueues one run on s, with the arena as it was when the run was asked for. It runs in the device's turn.
 func (p *Plan) issue(s hiprt.Stream, arena tensor.Buffer, gen uint64) error {
 	if p.closed {
 		return errors.New("the plan is closed")

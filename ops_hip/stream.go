@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/ops_hip/internal/hiprt"
 	"github.com/hipengine/hipengine/tensor"
 )
 
-// stream is an in-order queue. Calls collect commands, which go to the device thread together: a switch of threads
-// costs more than most commands. Uploads and downloads pass through pinned memory.
+// stream is an in-order queue. Calls collect commands, which go to the device together, in one turn of it (devthread).
+// Uploads and downloads pass through pinned memory.
 type stream struct {
 	dev    *Device
 	handle hiprt.Stream
@@ -20,10 +21,13 @@ type stream struct {
 	copies []download // into down, to be delivered after the next synchronization
 	rows   []byte     // repacked rows on their way to up
 
-	// Written by the jobs below on the device thread, by the caller only while no job runs.
+	// Written by the jobs below in the device's turn, by the caller only while no job runs.
 	pending []command
 	synced  bool  // all issued work is done
 	jobErr  error // of the last job
+
+	ran   *Plan     // last, since all work was done
+	since time.Time // when that of Runs began which are not known to be done
 
 	flush, sync func() error // jobs; made once, so that no call allocates
 	abandoned   bool         // the last job may still run, since Sync was cancelled
@@ -86,7 +90,7 @@ func (d *Device) Stream() (ops.Stream, error) {
 	return s, nil
 }
 
-// issue hands the collected commands to the runtime. It runs on the device thread. After an error the rest is
+// issue hands the collected commands to the runtime. It runs in the device's turn. After an error the rest is
 // dropped: it may depend on what failed.
 func (s *stream) issue() error {
 	defer func() {
@@ -133,9 +137,14 @@ func (s *stream) issue() error {
 	return nil
 }
 
-// do runs a job on the device thread and describes its error.
-func (s *stream) do(ctx context.Context, job func() error) error {
-	err := s.dev.thread.Do(ctx, job)
+// do runs a job, which is expected to take so long, and describes its error: on the caller's thread if that cannot be
+// cancelled, and else on the device's.
+func (s *stream) do(ctx context.Context, takes time.Duration, job func() error) (err error) {
+	if ctx.Done() == nil {
+		err = s.dev.thread.Here(job)
+	} else {
+		err = s.dev.thread.DoFor(ctx, takes, job)
+	}
 	if err == nil {
 		return nil
 	}
@@ -154,7 +163,7 @@ func (s *stream) failed(err error) error {
 	s.copies = s.copies[:0]
 	s.up.reset()
 	s.down.reset()
-	s.synced = false
+	s.synced, s.ran = false, nil
 	return fmt.Errorf("opship: %s: %w", s.dev.info.Name, err)
 }
 
@@ -188,7 +197,7 @@ func (s *stream) deliver() {
 	s.copies = s.copies[:0]
 	s.up.reset()
 	s.down.reset()
-	s.synced = false
+	s.synced, s.ran = false, nil
 }
 
 // Upload copies src into pinned memory and enqueues its transfer. Pieces of a large one are transferred while
@@ -238,13 +247,13 @@ func (s *stream) nextSlot() error {
 	full := &s.up.slots[s.up.cur]
 	s.pending = append(s.pending, command{do: workRecord, event: &full.event})
 	full.busy = true
-	if err := s.do(background, s.flush); err != nil {
+	if err := s.do(background, 0, s.flush); err != nil {
 		return err
 	}
 	s.up.cur = (s.up.cur + 1) % slotCount
 	next := &s.up.slots[s.up.cur]
 	if next.busy {
-		if err := s.do(background, func() error { return s.dev.rt.SyncEvent(next.event) }); err != nil {
+		if err := s.do(background, 0, func() error { return s.dev.rt.SyncEvent(next.event) }); err != nil {
 			return err
 		}
 	}
@@ -318,7 +327,11 @@ func (s *stream) Run(p ops.Plan) error {
 	}
 	arena, gen := q.arena.Buffer()
 	s.pending = append(s.pending, command{do: workRun, plan: q, arena: arena, gen: gen})
-	return s.do(background, s.flush)
+	if s.ran == nil {
+		s.since = time.Now()
+	}
+	s.ran = q
+	return s.do(background, 0, s.flush)
 }
 
 // Sync waits for all work. If ctx ends first, the work goes on, and destinations of downloads belong to the stream
@@ -330,11 +343,27 @@ func (s *stream) Sync(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.do(ctx, s.sync); err != nil {
+	if err := s.do(ctx, s.takes(), s.sync); err != nil {
 		return err
+	}
+	if s.ran != nil {
+		s.ran.took.Store(int64(time.Since(s.since)))
 	}
 	s.deliver()
 	return nil
+}
+
+// takes returns how much longer the stream's runs will take if it is as long as last time, 0 if there is none or that is
+// not known.
+func (s *stream) takes() time.Duration {
+	if s.ran == nil {
+		return 0
+	}
+	took := time.Duration(s.ran.took.Load())
+	if took == 0 {
+		return 0
+	}
+	return max(1, took-time.Since(s.since))
 }
 
 // Close waits for the stream's work and releases it.

@@ -100,7 +100,7 @@ func (s *stream) Mark() (ops.Event, error) {
 	}
 	e := &event{dev: s.dev}
 	s.pending = append(s.pending, command{do: workRecord, event: &e.handle})
-	if err := s.do(background, s.flush); err != nil {
+	if err := s.do(background, 0, s.flush); err != nil {
 		_ = e.Close() // it may have been made; err is the one to report
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *stream) Wait(v ops.Event) error {
 		return fmt.Errorf("opship: %s: wait for no event", s.dev.info.Name)
 	}
 	if !ok || e.dev.rt != s.dev.rt {
-		if err := s.do(background, s.flush); err != nil {
+		if err := s.do(background, 0, s.flush); err != nil {
 			return err
 		}
 		return v.Sync(background)
@@ -129,5 +129,5 @@ func (s *stream) Wait(v ops.Event) error {
 		defer e.mu.Unlock()
 	}
 	s.pending = append(s.pending, command{do: workWait, event: &e.handle})
-	return s.do(background, s.flush)
+	return s.do(background, 0, s.flush)
 }

@@ -10,7 +10,7 @@ import (
 // deviceFlags choose where a command computes.
 type deviceFlags struct {
 	Device  string `default:"auto" env:"HIPENGINE_DEVICE" help:"Device: auto, cpu, ref (scalar reference), hip:N, kfd:N (without ROCm), cuda:N or emu:TARGET; several with commas between them share a model."`
-	Threads int    `env:"HIPENGINE_THREADS" help:"Threads of the CPU devices; 0 takes one per core."`
+	Threads int    `env:"HIPENGINE_THREADS" help:"Threads of the CPU devices; 0 takes one per core, but fewer beside GPUs."`
 	SIMD    string `name:"simd" env:"HIPENGINE_SIMD" help:"Vector instructions of the CPU device: generic, avx2, avx512, amx, neon or neon+dotprod; empty takes the best."`
 
 	memory int64 // most bytes for all models; set by commands that offer it

@@ -2,6 +2,8 @@ package place
 
 import (
 	"fmt"
+	"runtime"
+	"time"
 
 	"github.com/hipengine/hipengine/ops"
 	"github.com/hipengine/hipengine/tensor"
@@ -62,9 +64,7 @@ func (s *stream) Run(p ops.Plan) error {
 // segment enqueues a segment, on the goroutine of its part. It returns false if the run has failed.
 func (s *stream) segment(w *worker, r *run, seg *segment) (on bool, err error) {
 	for _, d := range seg.deps {
-		select {
-		case <-r.done[d]:
-		case <-r.abort:
+		if !r.await(d) {
 			return false, nil
 		}
 		if e := r.events[d]; e != nil {
@@ -91,6 +91,29 @@ func (s *stream) segment(w *worker, r *run, seg *segment) (on bool, err error) {
 		close(done)
 	}
 	return true, nil
+}
+
+// looked is how long a part looks again and again for what it waits for before it sleeps: threads that sleep wake some 10
+// to 100 µs late, and segments of a step of one token take little longer than that.
+const looked = 500 * time.Microsecond
+
+// await waits until a segment is done, and reports whether it is: not if the run has failed.
+func (r *run) await(segment int) bool {
+	for start := time.Now(); time.Since(start) < looked && runtime.GOMAXPROCS(0) > 1; runtime.Gosched() {
+		select {
+		case <-r.done[segment]:
+			return true
+		case <-r.abort:
+			return false
+		default:
+		}
+	}
+	select {
+	case <-r.done[segment]:
+		return true
+	case <-r.abort:
+		return false
+	}
 }
 
 // send enqueues the copies of what others need of a segment.

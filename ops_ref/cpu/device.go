@@ -16,7 +16,11 @@ import (
 // Options configure a Device. The zero value uses all cores.
 type Options struct {
 	Threads int // 0: one per core that the process may use
+	Beside  int // with Threads 0: of the processors, how many are left to others, but at most a quarter
 }
+
+// threads are those of so many cores, with so many processors, which may be two of a core.
+func (o Options) threads(cores, procs int) int { return min(cores, procs-min(o.Beside, procs/4)) }
 
 // Device is the fast device of the processor. It holds goroutines, and the memory that its plans share.
 type Device struct {
@@ -38,7 +42,7 @@ var _ ops.Device = (*Device)(nil)
 // New returns a device; Close ends its goroutines and gives their memory back.
 func New(o Options) *Device {
 	if o.Threads <= 0 {
-		o.Threads = par.Cores()
+		o.Threads = o.threads(par.Cores(), runtime.GOMAXPROCS(0))
 	}
 	return &Device{threads: o.Threads, pool: par.New(o.Threads), work: workspace{acts: map[actLayout]*activations{}},
 		config:      host.Config{Layout: func(name string) bool { return name == interleaved }},
