@@ -53,10 +53,14 @@ var MulMatOp = Register(&Def{
 		var cs []Case
 		for _, f := range quantTypes() {
 			k := f.Block
-			// One block and one row; odd row counts; token counts around the tile sizes that kernels use.
-			for _, s := range [][3]int{{1, 1, k}, {1, 37, max(256, k)}, {3, 5, max(2*k, 64)}, {17, 33, max(256, k)},
-				{65, 66, max(512, k)},
-				{115, 130, max(256, k)}} {
+			// One block and one row; odd row counts; token counts around the tile sizes that kernels use; of blocks of
+			// 256, so many that waves have one or two more than others.
+			sizes := [][3]int{{1, 1, k}, {1, 37, max(256, k)}, {3, 5, max(2*k, 64)}, {17, 33, max(256, k)},
+				{65, 66, max(512, k)}, {115, 130, max(256, k)}}
+			if k == 256 {
+				sizes = append(sizes, [3]int{5, 19, 17 * k})
+			}
+			for _, s := range sizes {
 				cs = append(cs, Case{Name: fmt.Sprintf("%s/m%dn%dk%d", f.Name, s[0], s[1], s[2]), Args: []Arg{
 					f32(s[0], s[2]), {Leaf: Weight, DType: f.DType, Shape: tensor.Shape{s[1], s[2]}}}})
 			}

@@ -35,7 +35,7 @@ func mulMatGated(name string, act func(g *Graph, gate, up Value) Value) *Def {
 		Cases: func() []Case {
 			var cs []Case
 			for _, s := range [][3]int{{1, 32, 512}, {1, 5, 256}, {3, 70, 256}, {8, 64, 1280}, {9, 33, 256},
-				{70, 160, 256}} {
+				{4, 22, 17 * 256}, {70, 160, 256}} {
 				for _, types := range [][2]string{{"F32", "F32"}, {"Q8_0", "Q8_0"}, {"Q4_K", "Q4_K"}, {"Q6_K", "Q6_K"},
 					{"Q4_K", "Q6_K"}} {
 					cs = append(cs, Case{Name: fmt.Sprintf("%s-%s/m%dn%dk%d", types[0], types[1], s[0], s[1], s[2]),

@@ -13,6 +13,14 @@ const (
 	latentHeads  = 16 // of a block
 )
 
+// latentThreads returns how many threads a block has.
+func latentThreads(t *Target) uint32 {
+	if t.MMA == MMANvidia {
+		return 512
+	}
+	return 256
+}
+
 // latentOf returns the attention of a node of that op, with whole rows as values.
 func latentOf(n *ops.Node) attend {
 	q := n.In[0].Shape()
@@ -78,7 +86,7 @@ func init() {
 			a := latentOf(n)
 			tiles, splits, pairs := cover(a.heads, latentHeads), latentSplits(a, t), int64(a.tokens*a.heads)
 			l := Launch{Object: "latent_attention", Symbol: "latent_attention_" + cacheTypes[a.k.DType()],
-				Grid: [3]uint32{uint32(a.tokens * tiles), uint32(splits)}, Block: [3]uint32{256}}
+				Grid: [3]uint32{uint32(a.tokens * tiles), uint32(splits)}, Block: [3]uint32{latentThreads(t)}}
 			args := Args{}.Ptr(n.In[0]).Ptr(a.k).Ptr(a.pos).Ptr(a.seq).Ptr(a.pages).Ptr(n.Result(0)).
 				i32s(a.heads, a.k.Shape()[1], a.pages.Shape()[1]).F32(a.attrs.Scale)
 			if splits == 1 {

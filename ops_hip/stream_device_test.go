@@ -86,7 +86,7 @@ func TestWaitIsOnDevice(t *testing.T) {
 	defer closing(t, e.Close)
 	rt.Calls()
 	must(t, b.Wait(e))
-	if calls := rt.Calls(); !slices.Equal(calls, []string{"WaitEvent"}) {
+	if calls := rt.Calls(); !slices.Equal(calls, []string{"Use", "WaitEvent"}) {
 		t.Errorf("waiting called %v", calls)
 	}
 	if rt.Bytes(buf.(*buffer).addr, 1)[0] == 7 {

@@ -6,9 +6,9 @@
 //   latent_attention_<type>   Grid (tokens·⌈heads/16⌉, splits), blocks of 256. A block has 16 heads of a token, which
 //                             share what it reads: the cache in runs of 16 rows, of its split's share. The scores of a
 //                             run are sums over eight waves, of which each multiplies every eighth part of 16 dims;
-//                             each wave then sums 64 values. LDS 44,672 bytes. On NVIDIA runs have 32 rows, each wave
-//                             multiplies half of the dims with 8 of them, and values are transposed on their way from
-//                             LDS: 43,008 bytes.
+//                             each wave then sums 64 values. LDS 44,672 bytes. On NVIDIA blocks have 512 threads and runs
+//                             32 rows, each wave multiplies a quarter of the dims with 8 of them, and values are
+//                             transposed on their way from LDS: 47,232 bytes.
 //   latent_combine            Grid (tokens·heads, 4), blocks of 256: merges the splits, of which there are up to 160. Waves
 //                             sum every eighth, and their sums are added. LDS 4,740 bytes.
 //
@@ -21,20 +21,21 @@
 #include "math.h"
 #include "mma.h"
 
-enum { DIM = 576, VALUES = 512, WAVES = 8, STEPS = DIM / 16, OWN = VALUES / 16 / WAVES };
-// RUN rows of the cache are in LDS at a time. SHARES waves have the dims of a score between them. NEXT elements of an Acc lie next to
-// each other.
+enum { DIM = 576, VALUES = 512, STEPS = DIM / 16 };
+// RUN rows of the cache are in LDS at a time, one for each thread of a head. SHARES waves have the dims of a score between them. NEXT
+// elements of an Acc lie next to each other.
 #if GPU_NVIDIA
-enum { RUN = 32, SHARES = 2, NEXT = 2 };
+enum { WAVES = 16, RUN = 32, SHARES = 4, NEXT = 2 };
 // prefetch brings the line at p to the cache that all blocks share.
 DEV void prefetch(const u8* p) { __asm__ volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 #else
-enum { RUN = 16, SHARES = WAVES, NEXT = 1 };
+enum { WAVES = 8, RUN = 16, SHARES = WAVES, NEXT = 1 };
 DEV void prefetch(const u8*) {}
 #endif
 enum { AHEAD = 4 }; // runs that are asked for before they are read
 enum { PARTS = DIM / 8, STRIDE = 32 * WAVES / RUN, LOADS = (PARTS + STRIDE - 1) / STRIDE }; // of eight elements, of a row
-enum { OWN_STEPS = (STEPS + SHARES - 1) / SHARES, OWN_KEYS = RUN / 16 };
+enum { OWN = VALUES / 16 / WAVES, OWN_STEPS = (STEPS + SHARES - 1) / SHARES };
+static_assert(16 * RUN == 32 * WAVES, "a thread for each score of a run");
 
 struct latent_lds {
   half rows[RUN][DIM + 8]; // of the cache; queries before them
@@ -63,15 +64,14 @@ template <class T> struct latent_run {
     UNROLL for (int i = 0; i < LOADS; i++)
       if (place(i) < PARTS) part[i].load(row, 0, 8 * place(i));
   }
-  // store writes it to LDS, zeros if it is not `live`.
-  DEV_METHOD void store(latent_lds& m, bool live) {
+  // store writes it to LDS.
+  DEV_METHOD void store(latent_lds& m) {
     const int key = row();
     UNROLL for (int i = 0; i < LOADS; i++) {
       const int c = place(i);
       if (c >= PARTS) continue;
       float y[8];
       part[i].get(0, y), part[i].get(1, y + 4);
-      UNROLL for (int j = 0; j < 8; j++) y[j] = live ? y[j] : 0;
       put8(&m.rows[key][8 * c], y);
 #if !GPU_NVIDIA
       if (c < VALUES / 8)
@@ -94,10 +94,13 @@ struct latent_queries {
   DEV_METHOD void score(latent_lds& m) const {
     AccHalf s[2] = {};
     const u32 at = lds_address(&m.rows[rows() + lane() % 8][16 * OWN_STEPS * share() + 8 * (lane() / 8)]);
-    UNROLL for (int i = 0; i < OWN_STEPS; i += 2) {
+    UNROLL for (int i = 0; i + 1 < OWN_STEPS; i += 2) {
       const u32x4 b = ldmatrix(at, 32 * i);
       s[0] = mma(s[0], of[i], b.xy), s[1] = mma(s[1], of[i + 1], b.zw);
     }
+    static_assert(OWN_STEPS % 2 == 1, "one is left");
+    const half* last = &m.rows[rows() + lane() / 4][16 * (OWN_STEPS * share() + OWN_STEPS - 1) + 2 * (lane() % 4)];
+    s[0] = mma(s[0], of[OWN_STEPS - 1], (u32x2){*(const u32*)last, *(const u32*)(last + 8)});
     UNROLL for (int e = 0; e < 4; e++) m.part[share()][acc_row(e)][rows() + acc_col(e)] = s[0][e] + s[1][e];
   }
 #else
@@ -142,7 +145,7 @@ DEV void latent_attention(latent_lds& m, const float* RESTRICT q, const u8* REST
   const int share = ((n + splits - 1) / splits + RUN - 1) / RUN * RUN, lo = share * block_y(), hi = lo + share < n ? lo + share : n;
   latent_run<T> next;
   const int key = next.row();
-  // Rows past the last are the last, and not used.
+  // Rows past the last are the last, with weights of 0.
   auto fetch = [&](int j0) __attribute__((device, always_inline)) {
     u32 at = j0 + key < hi ? j0 + key : hi - 1;
     next.load(cache + ((i64)pages[(i64)s * per_seq + at / page] * page + at % page) * bytes);
@@ -167,30 +170,24 @@ DEV void latent_attention(latent_lds& m, const float* RESTRICT q, const u8* REST
   latent_queries own;
   own.load(m);
   Acc acc[OWN] = {};
-  float top = -1e30f, sum = 0; // of head tid() / 16; finite, so that e^(top-top) is 1 before the first row
+  float top = -1e30f, sum = 0; // of head tid() / RUN; finite, so that e^(top-top) is 1 before the first row
   for (int j0 = lo; j0 < hi; j0 += RUN) {
     barrier(); // the last run's rows are read
-    next.store(m, j0 + key < hi);
+    next.store(m);
     if (j0 + RUN < hi) fetch(j0 + RUN);
     if (alone && j0 + AHEAD * RUN < hi) ask(j0 + AHEAD * RUN);
     barrier();
     own.score(m);
     barrier();
-    { // scores of head tid() / 16 and rows tid() % 16 + 16i
-      const int r = tid() / 16, c = tid() % 16;
-      float x[OWN_KEYS] = {}, most = -__builtin_inff(), all = 0;
-      UNROLL for (int k = 0; k < OWN_KEYS; k++) {
-        UNROLL for (int i = 0; i < SHARES; i++) x[k] += m.part[i][r][c + 16 * k];
-        x[k] = j0 + c + 16 * k < hi ? scale * LOG2E * x[k] : -__builtin_inff();
-        most = k ? __builtin_fmaxf(most, x[k]) : x[k];
-      }
-      const float to = __builtin_fmaxf(top, lanes_max<16>(most)), by = exp2_approx(top - to);
-      UNROLL for (int k = 0; k < OWN_KEYS; k++) {
-        const half p = (half)exp2_approx(x[k] - to);
-        m.p[r][c + 16 * k] = p;
-        all = k ? all + (float)p : (float)p;
-      }
-      sum = sum * by + lanes_sum<16>(all);
+    { // the score of head tid() / RUN and a row
+      const int r = tid() / RUN, c = tid() % RUN;
+      float x = 0;
+      UNROLL for (int i = 0; i < SHARES; i++) x += m.part[i][r][c];
+      x = j0 + c < hi ? scale * LOG2E * x : -__builtin_inff();
+      const float to = __builtin_fmaxf(top, lanes_max<RUN>(x)), by = exp2_approx(top - to);
+      const half p = (half)exp2_approx(x - to);
+      m.p[r][c] = p;
+      sum = sum * by + lanes_sum<RUN>((float)p);
       top = to;
       if (c == 0) m.old[r] = by;
     }
@@ -199,13 +196,13 @@ DEV void latent_attention(latent_lds& m, const float* RESTRICT q, const u8* REST
     UNROLL for (int e = 0; e < 8; e++) by[e] = m.old[acc_row(e)];
     UNROLL for (int d = 0; d < OWN; d++)
       UNROLL for (int e = 0; e < 8; e++) acc[d][e] *= by[e];
-    UNROLL for (int k = 0; k < OWN_KEYS; k++) {
+    UNROLL for (int k = 0; k < RUN / 16; k++) {
       const FragA p = load_a(&m.p[0][16 * k], RUN + 8);
       UNROLL for (int d = 0; d < OWN; d++) acc[d] = mma(acc[d], p, load_values(m, 16 * k, d));
     }
   }
-  if (tid() % 16 == 0) {
-    const int r = tid() / 16;
+  if (tid() % RUN == 0) {
+    const int r = tid() / RUN;
     m.sum[r] = sum;
     if (splits > 1 && h0 + r < heads) {
       float* at = stats + 2 * ((first + r) * splits + block_y());
@@ -230,7 +227,7 @@ DEV void latent_attention(latent_lds& m, const float* RESTRICT q, const u8* REST
 }
 
 #define LATENT(type)                                                                                                          \
-  KERNEL(256) latent_attention_##type(const float* RESTRICT q, const u8* RESTRICT cache, const int* RESTRICT pos,            \
+  KERNEL(32 * WAVES) latent_attention_##type(const float* RESTRICT q, const u8* RESTRICT cache, const int* RESTRICT pos,     \
                                       const int* RESTRICT seq, const int* RESTRICT pages, float* RESTRICT o, int heads,      \
                                       int page, int per_seq, float scale, float* RESTRICT stats, float* RESTRICT sums,       \
                                       int splits) {                                                                          \
@@ -242,9 +239,9 @@ LATENT(q8_0)
 
 KERNEL(256) latent_combine(const float* RESTRICT stats, const float* RESTRICT sums, const int* RESTRICT seq, float* RESTRICT o, int heads,
                            int splits) {
-  enum { SPLITS = 160, MINE = SPLITS / WAVES };
+  enum { SPLITS = 160, ALL = 8, MINE = SPLITS / ALL };
   LDS float weights[SPLITS];
-  LDS f32x4 part[WAVES][32];
+  LDS f32x4 part[ALL][32];
   LDS float total;
   const int x = block_x(), w = uniform(wave());
   f32x4* to = (f32x4*)(o + (i64)x * VALUES) + 32 * block_y() + lane();
@@ -256,7 +253,7 @@ KERNEL(256) latent_combine(const float* RESTRICT stats, const float* RESTRICT su
   f32x4 v[MINE];
   UNROLL for (int i = 0; i < MINE; i++) {
     v[i] = 0;
-    if (w + WAVES * i < splits) v[i] = from[(w + WAVES * i) * (VALUES / 4)];
+    if (w + ALL * i < splits) v[i] = from[(w + ALL * i) * (VALUES / 4)];
   }
   if (w == 0) { // five splits a lane
     float top[SPLITS / 32], m = -1e30f, sum = 0;
@@ -277,11 +274,11 @@ KERNEL(256) latent_combine(const float* RESTRICT stats, const float* RESTRICT su
   }
   barrier();
   f32x4 y = 0;
-  UNROLL for (int i = 0; i < MINE; i++) y += v[i] * weights[w + WAVES * i];
+  UNROLL for (int i = 0; i < MINE; i++) y += v[i] * weights[w + ALL * i];
   part[w][lane()] = y;
   barrier();
   if (w) return;
   y = part[0][lane()];
-  UNROLL for (int i = 1; i < WAVES; i++) y += part[i][lane()];
+  UNROLL for (int i = 1; i < ALL; i++) y += part[i][lane()];
   *to = y * (1 / total);
 }
