@@ -94,10 +94,11 @@ func protect(fn func() error) (err error) {
 // if it has not started, and goes on if it has. fn must not call Do or Here.
 func (t *Thread) Do(ctx context.Context, fn func() error) error { return t.DoFor(ctx, 0, fn) }
 
-// Times of DoFor: how long before fn is expected to end it looks for that, and how long at most.
+// How long before a function is expected to end DoFor begins to look for that: an eighth of what it takes, within these.
+// It looks for twice as long at most.
 const (
-	leastEarly = 300 * time.Microsecond // and an eighth of what fn takes
-	mostSpun   = 2 * time.Millisecond
+	leastEarly = 300 * time.Microsecond
+	mostEarly  = time.Millisecond
 )
 
 // DoFor is Do for a function that is expected to take so long, if that is known: about then the caller looks for its
@@ -134,7 +135,8 @@ func (t *Thread) DoFor(ctx context.Context, takes time.Duration, fn func() error
 
 // look looks for the end of a function that is expected to take so long, and reports whether it has ended.
 func (c *call) look(ctx context.Context, takes time.Duration) (over bool, err error) {
-	if d := takes - max(leastEarly, takes/8); d > leastEarly {
+	early := min(max(takes/8, leastEarly), mostEarly)
+	if d := takes - early; d > leastEarly {
 		c.timer.Reset(d)
 		defer c.timer.Stop()
 		select {
@@ -145,7 +147,7 @@ func (c *call) look(ctx context.Context, takes time.Duration) (over bool, err er
 		case <-c.timer.C:
 		}
 	}
-	for start := time.Now(); time.Since(start) < mostSpun && ctx.Err() == nil; runtime.Gosched() {
+	for start := time.Now(); time.Since(start) < 2*early && ctx.Err() == nil; runtime.Gosched() {
 		select {
 		case err := <-c.done:
 			return true, err
