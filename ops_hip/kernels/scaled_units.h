@@ -121,7 +121,8 @@ template <class Q, int NT, int R, int PARTS> struct scaled_sums {
         const u32 one = (lane() >> 2) == U::window(u, i) ? 0x3c003c00 : 0;
         UNROLL for (int t = 0; t < NT; t++)
           UNROLL for (int p = 0; p < PARTS; p++)
-            window_sums[t] = first && p == 0 ? mma(FragA{xs[t][p]}, (u32x2){one, one}) : mma(window_sums[t], FragA{xs[t][p]}, (u32x2){one, one});
+            window_sums[t] = first && p == 0 ? mma(FragA{xs[t][p]}, (u32x2){one, one})
+                                             : mma(window_sums[t], FragA{xs[t][p]}, (u32x2){one, one});
       }
       UNROLL for (int r = 0; r < R; r++) {
         half2 y[2][4], rest[2][4];
@@ -138,7 +139,8 @@ template <class Q, int NT, int R, int PARTS> struct scaled_sums {
         UNROLL for (int t = 0; t < NT; t++) {
           UNROLL for (int p = 0; p < PARTS; p++)
             UNROLL for (int h = 0; h < 2; h++)
-              acc[t][r] = first && p == 0 && h == 0 ? mma(whole.of[0], xs[t][p].xy) : mma(acc[t][r], whole.of[h], h ? xs[t][p].zw : xs[t][p].xy);
+              acc[t][r] = first && p == 0 && h == 0 ? mma(whole.of[0], xs[t][p].xy)
+                                                    : mma(acc[t][r], whole.of[h], h ? xs[t][p].zw : xs[t][p].xy);
           if constexpr (PARTS > 1 && !U::min) {
             const scaled_pair rests = scaled_fragments(rest[0], rest[1]);
             UNROLL for (int h = 0; h < 2; h++) acc[t][r] = mma(acc[t][r], rests.of[h], h ? xs[t][0].zw : xs[t][0].xy);
